@@ -1,0 +1,61 @@
+"""The project's own sessions, and the product's: `nox -l` is the manual.
+
+`nox -s rehearse` releases sample_project to a local Connect server; nothing outside a scratch directory changes.
+"""
+
+import nox
+
+import connect_tasks
+
+nox.needs_version = ">=2026.8.10"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def tests_all(session: nox.Session) -> None:
+    """Run the tests on every Python that the tool supports."""
+    _run_tests(session)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests (add `-- PATH` or any pytest argument)."""
+    _run_tests(session)
+
+
+@nox.session
+def frameworks(session: nox.Session) -> None:
+    """Deploy and visit an app of every framework (downloads about 2 GB the first time)."""
+    session.install("-e", ".[emulator]", "--group", "test")
+    session.run("pytest", "-m", "frameworks", "--timeout", "900", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take minutes: long races, many kills, heavy loads."""
+    session.install("-e", ".[emulator]", "--group", "test")
+    session.run("pytest", "-m", "slow", "--timeout", "1800", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format with ruff."""
+    session.install("--group", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy, strictly."""
+    session.install("-e", ".[emulator]", "--group", "lint")
+    session.run("mypy")
+
+
+def _run_tests(session: nox.Session) -> None:
+    session.install("-e", ".[emulator]", "--group", "test")
+    session.run("pytest", "-n", "2", "--dist", "loadscope", "-m", "not frameworks and not slow", *session.posargs)
+
+
+connect_tasks.register()
