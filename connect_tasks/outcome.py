@@ -1,0 +1,160 @@
+"""What a run came to, as values; text and JSON are renderings of them. Pure.
+
+The JSON report has schema 1 and is written on failure too, see `Report.as_json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from time import monotonic
+from typing import Any
+
+from .errors import Problem, Problems
+
+SCHEMA = 1
+
+
+class Result(str, Enum):
+    """`CHANGED`: something was written anywhere. `NOOP`: nothing had to be. `OK`: a reading verb found all well."""
+
+    OK = "ok"
+    NOOP = "noop"
+    CHANGED = "changed"
+    FAILED = "failed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One way in which a committed manifest or requirements file fails to describe its commit."""
+
+    kind: str  # missing | changed | unlisted | pins | metadata | constraint | requirements | mode
+    path: str | None  # relative to the app's directory
+    matters: bool  # to Connect
+    detail: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "path": self.path, "matters": self.matters, "detail": self.detail}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageOutcome:
+    """One line of the recap. `seconds` come from the monotonic clock."""
+
+    name: str
+    result: Result
+    seconds: float
+    detail: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "result": str(self.result),
+            "seconds": round(self.seconds, 3),
+            "detail": self.detail,
+        }
+
+
+@dataclass(kw_only=True)
+class Report:
+    """The account of one app's run, filled in as the run goes on, so that a failure leaves what was done."""
+
+    verb: str
+    app: str | None = None
+    target: str | None = None
+    result: Result = Result.OK
+    commit: str | None = None
+    pushed: str | None = None
+    bundle: str | None = None
+    live_commit: str | None = None
+    url: str | None = None
+    stages: list[StageOutcome] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    error: Problem | None = None
+
+    def fail(self, problem: Problem) -> None:
+        self.result = Result.FAILED
+        self.error = problem
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "verb": self.verb,
+            "result": str(self.result),
+            "app": self.app,
+            "target": self.target,
+            "commit": self.commit,
+            "pushed": self.pushed,
+            "bundle": self.bundle,
+            "live_commit": self.live_commit,
+            "url": self.url,
+            "stages": [stage.as_json() for stage in self.stages],
+            "changes": [change.as_json() for change in self.changes],
+            "notes": list(self.notes),
+            "error": None if self.error is None else error_as_json(self.error),
+        }
+
+
+def error_as_json(problem: Problem) -> dict[str, Any]:
+    """`{"code", "message", "hint"}`; a group adds `"all"`, the same three for each member."""
+    one = {"code": problem.code, "message": _sentence(problem), "hint": problem.hint}
+    if isinstance(problem, Problems):
+        one["all"] = [error_as_json(member) for member in problem.problems]
+    return one
+
+
+def _sentence(problem: Problem) -> str:
+    return f"{problem.message} ({problem.where})" if problem.where else problem.message
+
+
+def summarise(results: Iterable[Result]) -> Result:
+    """One word for several: failed beats changed beats ok beats noop."""
+    found = set(results)
+    for result in (Result.FAILED, Result.CHANGED, Result.OK):
+        if result in found:
+            return result
+    return Result.NOOP
+
+
+def several_as_json(verb: str, reports: Iterable[Report]) -> Mapping[str, Any]:
+    """The report of a run over several apps."""
+    apps = list(reports)
+    return {
+        "schema": SCHEMA,
+        "verb": verb,
+        "result": str(summarise(report.result for report in apps)),
+        "apps": [report.as_json() for report in apps],
+    }
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A stage under way: the doer sets how it went; the clock is ours."""
+
+    name: str
+    result: Result = Result.OK
+    detail: str = ""
+    started: float = field(default_factory=monotonic)
+
+    def finished(self) -> StageOutcome:
+        return StageOutcome(name=self.name, result=self.result, seconds=monotonic() - self.started, detail=self.detail)
+
+
+@contextmanager
+def recorded(report: Report, name: str) -> Iterator[Stage]:
+    """Time a stage and put it into the report, failed when an exception passes through."""
+    stage = Stage(name=name)
+    try:
+        yield stage
+    except BaseException as error:
+        stage.result = Result.FAILED
+        stage.detail = error.message if isinstance(error, Problem) else type(error).__name__
+        raise
+    finally:
+        report.stages.append(stage.finished())

@@ -1,0 +1,199 @@
+"""The one door through which programs are started.
+
+Every child gets a session of its own (nox ends its children within half a second, and a `git commit` that dies so keeps its lock), no terminal, and files instead
+of pipes for its output: a hook that leaves a background child behind would hold a pipe open, and us with it, for as long as that child lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from .errors import CommandMissing, CommandTimedOut
+
+#: Seconds between TERM and KILL for a group that is told to end.
+GRACE = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """What a program left: its exit status (negative for a signal), and its two streams, never merged."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def error_text(self) -> str:
+        return self.stderr.decode("utf-8", "replace")
+
+
+def child_environment(environ: Mapping[str, str], **changes: str | None) -> dict[str, str]:
+    """`environ` for a child: bytecode may be written (without it each pytest run compiles again, 0.7 s against 0.3 s), `changes` laid over, None removes."""
+    env = {name: value for name, value in environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for name, value in changes.items():
+        if value is None:
+            env.pop(name, None)
+        else:
+            env[name] = value
+    return env
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    input: bytes | None = None,  # noqa: A002  # subprocess's own name for it
+    on_line: Callable[[str], None] | None = None,
+    output: IO[bytes] | None = None,
+) -> Completed:
+    """Run a program to its end; a status other than zero is a result, not an exception.
+
+    `timeout` is in seconds; then the whole group is ended and `CommandTimedOut` raised. `on_line` gets the lines of both streams as they come, for people to
+    watch. `output` is a file that takes stdout instead of `Completed.stdout`, for what may be larger than memory. Raises `CommandMissing` when the program does
+    not exist.
+    """
+    args = tuple(os.fspath(part) for part in argv)
+    with (
+        contextlib.nullcontext(output) if output else tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        _stdin(input) as stdin,
+    ):
+        try:
+            child = subprocess.Popen(  # noqa: S603  # the argv is ours, never a shell string
+                args, cwd=cwd, env=dict(env), stdin=stdin, stdout=out, stderr=err, start_new_session=True
+            )
+        except FileNotFoundError as error:
+            if not cwd.is_dir():
+                raise CommandMissing(
+                    f"the directory {cwd} does not exist", hint="run the command in the repository"
+                ) from error
+            raise CommandMissing(f"{args[0]} is not installed", hint=f"install {Path(args[0]).name}") from error
+        except PermissionError as error:
+            raise CommandMissing(f"{args[0]} may not be executed: {error.strerror}", hint=f"ls -l {args[0]}") from error
+        try:
+            _wait(child, timeout, (_Follower(out, on_line), _Follower(err, on_line)) if on_line else ())
+        except subprocess.TimeoutExpired:
+            end_group(child)
+            name = " ".join(Path(args[0]).name if index == 0 else part for index, part in enumerate(args[:2]))
+            raise CommandTimedOut(f"{name} did not end within {timeout:g} s and was stopped") from None
+        except BaseException:
+            end_group(child)
+            raise
+        return Completed(
+            argv=args, status=child.returncode, stdout=b"" if output else _content(out), stderr=_content(err)
+        )
+
+
+def end_group(child: subprocess.Popen[bytes]) -> None:
+    """End a child's whole session: TERM, a grace, KILL. A git told to end removes its own lock files."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE)
+            break
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)  # grandchildren that outlived their parent
+    child.wait()
+
+
+class _Follower:
+    """Reads a growing file and hands on its whole lines."""
+
+    def __init__(self, file: IO[bytes], on_line: Callable[[str], None]) -> None:
+        self._descriptor = file.fileno()
+        self._on_line = on_line
+        self._offset = 0
+        self._rest = b""
+
+    def follow(self, *, last: bool = False) -> None:
+        while chunk := os.pread(self._descriptor, 1 << 16, self._offset):
+            self._offset += len(chunk)
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                self._on_line(line.decode("utf-8", "replace"))
+        if last and self._rest:
+            self._on_line(self._rest.decode("utf-8", "replace"))
+            self._rest = b""
+
+
+def _wait(child: subprocess.Popen[bytes], timeout: float, followers: tuple[_Follower, ...]) -> None:
+    deadline = time.monotonic() + timeout
+    with _end_of(child) as ended_within:
+        while not ended_within(max(0.0, min(deadline - time.monotonic(), 0.05 if followers else timeout))):
+            for follower in followers:
+                follower.follow()
+            if time.monotonic() >= deadline:
+                raise subprocess.TimeoutExpired(child.args, timeout)
+    for follower in followers:
+        follower.follow(last=True)
+
+
+@contextlib.contextmanager
+def _end_of(child: subprocess.Popen[bytes]) -> Iterator[Callable[[float], bool]]:
+    """A question to ask: has the child ended within so many seconds?
+
+    `Popen.wait(timeout)` sleeps in steps that double up to 50 ms, which rounds a git call of 5 ms up to 8 and one of 60 up to 100; a process descriptor wakes
+    us at once where the system has them.
+    """
+    try:
+        descriptor = os.pidfd_open(child.pid)
+    except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
+
+        def ended_within(seconds: float) -> bool:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(seconds)
+            return child.returncode is not None
+
+        yield ended_within
+        return
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+
+        def ended_within(seconds: float) -> bool:
+            if not poll.poll(seconds * 1000):
+                return False
+            child.wait()
+            return True
+
+        yield ended_within
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _stdin(content: bytes | None) -> Iterator[IO[bytes] | int]:
+    if content is None:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        yield file
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()

@@ -1,0 +1,25 @@
+"""A git tree as we speak of it: paths of one directory, and the blobs behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: File modes as git stores them.
+FILE, EXECUTABLE, SYMLINK, SUBMODULE = "100644", "100755", "120000", "160000"
+
+#: The two files that we generate, in the order in which they are made.
+REQUIREMENTS, MANIFEST = "requirements.txt", "manifest.json"
+GENERATED = (REQUIREMENTS, MANIFEST)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """What a tree holds at a path: the mode and the object id (of a commit, for a submodule)."""
+
+    mode: str
+    oid: str
+
+
+#: POSIX paths relative to the app's directory -> blobs.
+Tree = Mapping[str, Blob]

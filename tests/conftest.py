@@ -1,0 +1,38 @@
+"""Every test lives in a world of its own: a private HOME, no system git configuration, no key, no server, no colours."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+#: Variables that would let the tester's own machine decide a test.
+FOREIGN = ("GIT_", "CONNECT_", "RSCONNECT_", "UV_", "VIRTUAL_ENV", "GITHUB_", "GITLAB_", "CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "XDG_")
+#: Of those, what says how to reach the package index from this machine.
+KEPT = ("GIT_SSL_CAINFO", "UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_FIND_LINKS")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_package_cache() -> None:
+    """uv's cache stays the tester's own: a private HOME must not mean downloading Flask for each test."""
+    if "UV_CACHE_DIR" not in os.environ:
+        cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        os.environ["UV_CACHE_DIR"] = str(Path(cache) / "uv")
+
+
+@pytest.fixture(autouse=True)
+def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty HOME with a git identity in the environment of nobody else."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in list(os.environ):
+        if name.startswith(FOREIGN) and name not in KEPT:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    (home / ".gitconfig").write_text(
+        "[user]\n\tname = Ada Tester\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
+    )
+    return home
