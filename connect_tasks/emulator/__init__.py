@@ -1,0 +1,118 @@
+"""A local Connect server.
+
+    with connect_tasks.emulator.running() as server:
+        os.environ["CONNECT_SERVER"], os.environ["CONNECT_API_KEY"] = server.url, server.api_key
+
+On the command line: `python -m connect_tasks.emulator --data DIR`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["NotStarted", "Running", "running"]
+
+
+class NotStarted(Exception):
+    """The server did not come up; the text ends with what it said."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers at `url`; `api_key` is its administrator's; `log` is what the process says."""
+
+    url: str
+    api_key: str = field(repr=False)
+    pid: int
+    data: Path
+    git_root: Path
+    log: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    def git_url(self, name: str) -> str:
+        """URL of the bare repository `<git_root>/<name>.git`: anyone reads, a push creates it and needs the key."""
+        return f"{self.url}/git/{name.removesuffix('.git')}.git"
+
+
+@contextmanager
+def running(
+    data: Path | None = None,
+    git_root: Path | None = None,
+    *,
+    port: int = 0,
+    api_key: str | None = None,
+    connect_version: str | None = None,
+    without: Sequence[str] = (),
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+) -> Iterator[Running]:
+    """A real server in a process of its own, which ends with the block, and with this process whatever ends that.
+
+    `data`: the server's directory, kept; None: a temporary one, removed. `options`: further command line arguments.
+    `environment`: of the server, instead of ours. `timeout`: seconds until it must answer. Raises NotStarted.
+    """
+    with tempfile.TemporaryDirectory(prefix="connect-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(data) if data is not None else Path(scratch) / "data"
+        repositories = Path(git_root) if git_root is not None else folder / "git"
+        ready, said = Path(scratch) / "ready.json", Path(scratch) / "server.log"
+        command = [sys.executable, "-m", __name__, "--port", str(port), "--data", str(folder), "--stop-with-stdin"]
+        command += ["--git-root", str(repositories), "--ready-file", str(ready)]
+        command += ["--connect-version", connect_version] if connect_version else []
+        command += [part for ability in without for part in ("--without", ability)]
+        with said.open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603  # our own module
+                [*command, *options],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_environment(environment, api_key),
+                start_new_session=True,  # a Ctrl-C at the terminal is for the tests, which then end the server
+            )
+        try:
+            facts = _awaited(process, ready, said, timeout)
+            yield Running(facts["url"], facts["api_key"], facts["pid"], folder, repositories, said, process)
+        finally:
+            _end(process)
+
+
+def _environment(given: Mapping[str, str] | None, api_key: str | None) -> dict[str, str]:
+    environment = dict(os.environ if given is None else given)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # apps start several times faster with bytecode
+    if api_key is not None:
+        environment["CONNECT_TASKS_EMULATOR_KEY"] = api_key
+    return environment
+
+
+def _awaited(process: subprocess.Popen[bytes], ready: Path, said: Path, timeout: float) -> dict[str, Any]:
+    deadline = time.monotonic() + timeout
+    while not ready.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            reason = (
+                f"ended with {process.returncode}" if process.returncode is not None else f"no answer in {timeout:g} s"
+            )
+            raise NotStarted(f"the local Connect server did not start ({reason}): {said.read_text('utf-8')[-2000:]}")
+        time.sleep(0.01)
+    facts: dict[str, Any] = json.loads(ready.read_text("utf-8"))
+    return facts
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

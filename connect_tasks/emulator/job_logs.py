@@ -1,0 +1,68 @@
+"""What a job said: one JSON object a line, as Connect's API gives it: source, timestamp, data."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from pathlib import Path
+from typing import Literal
+
+from connect_tasks.emulator.processes import lines
+
+Source = Literal["stdout", "stderr"]
+LARGEST = 32 * 1024 * 1024  # bytes; then the older half goes to a second file, and what was there before is gone
+
+
+class JobLog:
+    """Appends to one file while the job runs."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("ab", buffering=0)
+        self._size = self._file.tell()
+
+    async def follow(self, source: Source, stream: asyncio.StreamReader) -> None:
+        async for line in lines(stream):
+            self.write(source, line)
+
+    def write(self, source: Source, data: str) -> None:
+        entry = json.dumps({"source": source, "timestamp": now(), "data": data}) + "\n"
+        if self._size > LARGEST:
+            self._turn_over()
+        self._size += self._file.write(entry.encode())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _turn_over(self) -> None:
+        self._file.close()
+        self.path.replace(older(self.path))
+        self._file = self.path.open("ab", buffering=0)
+        self._size = 0
+
+
+def now() -> str:
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds:09d}Z"
+
+
+def older(path: Path) -> Path:
+    return path.with_name(path.name + ".old")
+
+
+def read_log(path: Path, last: int = 5000) -> list[dict[str, str]]:
+    """The last entries, oldest first; none if the job said nothing or its log is gone."""
+    entries: deque[dict[str, str]] = deque(maxlen=last)
+    for file in (older(path), path):
+        if file.exists():
+            with file.open(encoding="utf-8") as stream:
+                entries.extend(json.loads(line) for line in stream if line.endswith("\n"))
+    return list(entries)
+
+
+def tail(path: Path, last: int = 30) -> str:
+    """The end of what it said, as text."""
+    return "\n".join(entry["data"] for entry in read_log(path, last))

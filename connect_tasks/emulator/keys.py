@@ -1,0 +1,79 @@
+"""API keys: made here, kept as digests, recognised in every header that Connect's clients use."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import Mapping
+
+from connect_tasks.emulator.problems import Problem
+from connect_tasks.emulator.records import ApiKey, User
+from connect_tasks.emulator.store import Store
+
+
+class Keys:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._passing: dict[str, str] = {}  # digest -> user, for the keys of running content: gone with the server
+
+    def made(self, user_guid: str) -> str:
+        """A new lasting key."""
+        key = secrets.token_urlsafe(24)
+        self._store.commit(self.known(key, user_guid))
+        return key
+
+    def known(self, key: str, user_guid: str) -> ApiKey:
+        return ApiKey(digest=_digest(key), user_guid=user_guid)
+
+    def passing(self, user_guid: str) -> str:
+        """A new key that this run of the server accepts."""
+        key = secrets.token_urlsafe(24)
+        self._passing[_digest(key)] = user_guid
+        return key
+
+    def visitor(self, headers: Mapping[str, str]) -> User | None:
+        """Who sent the request; None without credentials. Raises Problem 30 for wrong ones."""
+        key = presented(headers)
+        if key is None:
+            return None
+        user = self.user_of(key)
+        if user is None or user.locked:
+            raise Problem(30)
+        return user
+
+    def user_of(self, key: str) -> User | None:
+        digest = _digest(key)
+        stored = self._store.state.find(ApiKey, digest)
+        user_guid = stored.user_guid if stored else self._passing.get(digest)
+        return self._store.state.find(User, user_guid) if user_guid else None
+
+
+def presented(headers: Mapping[str, str]) -> str | None:
+    """The key in the request; "" for credentials of a kind that this server does not take (a bearer token)."""
+    for name in ("authorization", "x-rsc-authorization"):
+        value = headers.get(name)
+        if value is None:
+            continue
+        scheme, _, rest = value.strip().partition(" ")
+        if scheme.lower() == "key":
+            return rest.strip()
+        if scheme.lower() == "basic":
+            return _password(rest)
+        if name == "x-rsc-authorization" and not rest:
+            return scheme  # the bare key: what rsconnect sends behind Snowflake
+        return ""
+    return None
+
+
+def _password(encoded: str) -> str:
+    try:
+        decoded = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+    return decoded.partition(":")[2]
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", errors="surrogateescape")).hexdigest()
