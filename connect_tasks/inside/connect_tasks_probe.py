@@ -1,0 +1,355 @@
+"""Runs inside the app's own Python: imports the entrypoint and says what stands there, or why it can't be imported.
+
+Standard library only, Python 3.8 and later, and alone in its directory: nothing of ours may become importable for the app. As a script
+(`python -I connect_tasks_probe.py REQUEST`) it guards against an import that hangs, exits, serves or floods its output; as a pytest plugin
+(`-p connect_tasks_probe`, REQUEST in CONNECT_TASKS_PROBE) it looks at the end of a test run that has paid for the import already.
+
+REQUEST is JSON: {"directory", "module", "name" or null, "mode" in Connect's words or null, "timeout" in seconds, "result": path of the JSON file to write}.
+"""
+
+import importlib
+import inspect
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+
+#: The names that Connect tries where the entrypoint is a module alone, in its order.
+DEFAULT_NAMES = ("app", "application", "create_app", "make_app")
+#: First package and class name of the frameworks' objects -> Connect's mode.
+FRAMEWORKS = {
+    ("dash", "Dash"): "python-dash",
+    ("shiny", "App"): "python-shiny",
+    ("gradio", "Blocks"): "python-gradio",
+    ("flask", "Flask"): "python-api",
+    ("fastapi", "FastAPI"): "python-fastapi",
+    ("starlette", "Starlette"): "python-fastapi",
+    ("quart", "Quart"): "python-fastapi",
+    ("litestar", "Litestar"): "python-fastapi",
+    ("sanic", "Sanic"): "python-fastapi",
+}
+SCRIPTS = ("python-streamlit", "python-bokeh", "python-panel")
+#: More output than this is dropped: an app that floods its streams must not fill the disk.
+MOST_OUTPUT = 4 * 1024 * 1024
+#: Functions that, when they stay on the main thread's stack while a socket was bound, mean that the import serves by itself.
+SERVING = ("serve_forever", "run_forever", "run_simple", "serve")
+
+
+def inspect_entrypoint(request):
+    """Import and look: a JSON-ready dict with `outcome` "found", "failed" (see `error`), "exited" or "wrong" (see `objects`)."""
+    directory = os.path.realpath(request["directory"])
+    before = _listing(directory)
+    module_name, name, mode = request["module"], request.get("name"), request.get("mode")
+    try:
+        if mode in SCRIPTS:
+            result = _run_script(directory, module_name, mode)
+        else:
+            if mode == "python-gradio":
+                _disarm_gradio()
+            result = _look(importlib.import_module(module_name), directory, name, mode)
+    except SystemExit as error:
+        result = {"outcome": "exited", "error": _describe(error, directory)}
+    except BaseException as error:
+        result = {"outcome": "failed", "error": _describe(error, directory)}
+    result["written"] = sorted(_listing(directory) - before)[:20]
+    return result
+
+
+def _look(module, directory, name, mode):
+    origin = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
+    result = {"origin": _inside(origin, directory), "objects": _objects(module)}
+    names = (name,) if name else DEFAULT_NAMES
+    for candidate in names:
+        value = module
+        for part in candidate.split("."):
+            value = getattr(value, part, None)
+        if value is None:
+            continue
+        kind, factory, problem = _classify_called(value)
+        result["chosen"] = {
+            "name": candidate,
+            "kind": kind,
+            "type": _type_name(value),
+            "factory": factory,
+            "problem": problem,
+        }
+        if kind is not None and (mode is None or kind == mode):
+            result["outcome"] = "found"
+            return result
+        if name:
+            break
+    result["outcome"] = "wrong"
+    return result
+
+
+def _objects(module):
+    """Every app object and factory of the module, under its own name."""
+    found = []
+    for name, value in sorted(vars(module).items(), key=lambda item: (item[0] not in DEFAULT_NAMES, item[0])):
+        if name.startswith("__") or inspect.ismodule(value):
+            continue
+        kind = _framework(value)
+        factory = False
+        if kind is None and name in DEFAULT_NAMES:
+            kind, factory, _ = _classify(value)
+            factory = factory or kind == "factory"
+        if kind is not None:
+            found.append({"name": name, "kind": kind, "type": _type_name(value), "factory": factory})
+    return found
+
+
+def _classify_called(value):
+    """(kind, whether it is a factory, what went wrong), calling the factory to see what it makes."""
+    kind, _, problem = _classify(value)
+    if kind != "factory":
+        return kind, False, problem
+    made = value()
+    kind, _, problem = _classify(made)
+    if kind == "factory" or kind is None:
+        return None, True, "it returns %s" % _type_name(made)
+    return kind, True, None
+
+
+def _classify(value):
+    if isinstance(value, type):
+        return None, False, "it is a class, not an app"
+    kind = _framework(value)
+    if kind:
+        return kind, False, None
+    if not callable(value):
+        return None, False, "it is %s, which can't be called" % _type_name(value)
+    called = value if inspect.isroutine(value) else getattr(type(value), "__call__", value)
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        return "python-api", False, None  # a callable written in C: nothing speaks against WSGI
+    if inspect.iscoroutinefunction(called):
+        return (
+            ("python-fastapi", False, None)
+            if _accepts(signature, 3)
+            else (None, False, "it is a coroutine function that does not take (scope, receive, send)")
+        )
+    if _accepts(signature, 0) and inspect.isroutine(value):
+        return "factory", True, None
+    if _accepts(signature, 2):
+        return "python-api", False, None
+    if _accepts(signature, 1) and not inspect.isroutine(value):
+        return "python-fastapi", False, None  # ASGI 2: an application called with the scope alone
+    return None, False, "it takes other arguments than (environ, start_response) or (scope, receive, send)"
+
+
+def _accepts(signature, count):
+    try:
+        signature.bind(*([None] * count))
+    except TypeError:
+        return False
+    return True
+
+
+def _framework(value):
+    for base in type(value).__mro__:
+        mode = FRAMEWORKS.get((base.__module__.partition(".")[0], base.__name__))
+        if mode:
+            return mode
+    return None
+
+
+def _type_name(value):
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else kind.__module__ + "." + kind.__qualname__
+
+
+def _run_script(directory, module_name, mode):
+    """Run a script as its framework does, without its server."""
+    path = os.path.join(directory, *module_name.split(".")) + ".py"
+    result = {"origin": _inside(path, directory), "objects": [], "outcome": "found"}
+    if mode == "python-streamlit":
+        from streamlit.testing.v1 import AppTest
+
+        test = AppTest.from_file(path, default_timeout=3600)
+        test.run()
+        for element in test.exception:
+            message = element.message
+            return {
+                "outcome": "failed",
+                "error": {"type": "", "message": message, "frames": _app_lines(element.stack_trace, directory)},
+            }
+        return result
+    from bokeh.application import Application
+    from bokeh.application.handlers import ScriptHandler
+
+    if mode == "python-panel":
+        importlib.import_module("panel")  # named as missing before the script is blamed
+    handler = ScriptHandler(filename=path)
+    if not handler.failed:
+        Application(handler).create_document()
+    if handler.failed:
+        lines = _app_lines((handler.error_detail or "").splitlines(), directory)
+        return {
+            "outcome": "failed",
+            "error": {"type": "", "message": (handler.error or "").strip().splitlines()[0], "frames": lines},
+        }
+    return result
+
+
+def _disarm_gradio():
+    """Most Gradio scripts end in `demo.launch()`; Connect starts the server itself, so there it does nothing."""
+    blocks = importlib.import_module("gradio.blocks")
+    blocks.Blocks.launch = lambda self, *args, **kwargs: (None, None, None)
+
+
+def _describe(error, directory):
+    """An exception as the app's author sees it: its own words, and the app's own lines on the way there."""
+    text = str(error)
+    if isinstance(error, SyntaxError):
+        text = error.msg
+    described = {
+        "type": type(error).__name__,
+        "message": text[:2000],
+        "frames": [
+            _frame(frame, directory)
+            for frame in traceback.extract_tb(error.__traceback__)
+            if _is_apps(frame.filename, directory)
+        ],
+        "name": getattr(error, "name", None),
+        "file": _inside(getattr(error, "filename", None), directory),
+        "shadows": _shadows(directory),
+    }
+    if isinstance(error, SyntaxError) and error.filename:
+        described["frames"].append(
+            {"file": _inside(error.filename, directory), "line": error.lineno or 1, "text": (error.text or "").strip()}
+        )
+    return described
+
+
+def _frame(frame, directory):
+    return {"file": _inside(frame.filename, directory), "line": frame.lineno, "text": (frame.line or "").strip()}
+
+
+def _app_lines(lines, directory):
+    """The app's own places in a traceback that we have as text only."""
+    frames = []
+    for line in lines:
+        for part in str(line).splitlines():
+            head, _, rest = part.strip().partition('", line ')
+            if head.startswith('File "') and _is_apps(head[6:], directory):
+                frames.append(
+                    {
+                        "file": _inside(head[6:], directory),
+                        "line": int("".join(c for c in rest.partition(",")[0] if c.isdigit()) or 1),
+                        "text": "",
+                    }
+                )
+    return frames
+
+
+def _is_apps(path, directory):
+    inside = _inside(path, directory)
+    return bool(inside) and not os.path.isabs(inside) and "site-packages" not in inside.split("/")
+
+
+def _inside(path, directory):
+    """`path` relative to the app where it lies in there, as git writes it; else as it is."""
+    if not isinstance(path, str):
+        return None
+    real = os.path.realpath(path)
+    if real.startswith(directory + os.sep):
+        return os.path.relpath(real, directory).replace(os.sep, "/")
+    return path
+
+
+def _shadows(directory):
+    """Files of the app that are called like a module of the standard library, and so take its place for everyone."""
+    standard = getattr(sys, "stdlib_module_names", None) or {
+        entry.partition(".")[0] for entry in os.listdir(os.path.dirname(os.__file__))
+    }
+    return sorted(
+        entry
+        for entry in os.listdir(directory)
+        if (entry.endswith(".py") or os.path.isdir(os.path.join(directory, entry)))
+        and entry.partition(".")[0] in standard
+    )
+
+
+def _listing(directory):
+    found = set()
+    for where, directories, files in os.walk(directory):
+        directories[:] = [name for name in directories if name != "__pycache__"]
+        found.update(
+            os.path.relpath(os.path.join(where, name), directory).replace(os.sep, "/") for name in files + directories
+        )
+    return found
+
+
+def _write(request, result):
+    temporary = request["result"] + ".part"
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    os.replace(temporary, request["result"])
+
+
+class _Guard(threading.Thread):
+    """Watches the main thread from a second one: the only way to say where an import hangs."""
+
+    def __init__(self, request):
+        super().__init__(name="connect-tasks-guard", daemon=True)
+        self.request = request
+        self.bound = False
+        self.main = threading.main_thread().ident
+
+    def hook(self, event, args):
+        if event == "socket.bind":
+            self.bound = True
+
+    def run(self):
+        deadline = time.monotonic() + self.request["timeout"]
+        serving = 0
+        while True:
+            time.sleep(0.1)
+            self._limit_output()
+            frames = traceback.extract_stack(sys._current_frames().get(self.main))
+            serving = serving + 1 if self.bound and any(frame.name in SERVING for frame in frames) else 0
+            if serving >= 10 or time.monotonic() > deadline:
+                directory = os.path.realpath(self.request["directory"])
+                own = [_frame(frame, directory) for frame in frames if _is_apps(frame.filename, directory)]
+                _write(self.request, {"outcome": "serves" if serving >= 10 else "hangs", "error": {"frames": own}})
+                _end()
+
+    def _limit_output(self):
+        for descriptor in (1, 2):
+            if os.fstat(descriptor).st_size > MOST_OUTPUT:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+
+
+def _end():
+    """Leave at once, without waiting for threads, and take along the processes that the app has started."""
+    if hasattr(os, "killpg") and os.getpid() == os.getpgrp():
+        os.killpg(0, signal.SIGKILL)  # us too: the result is on disk, the status says nothing
+    os._exit(0)
+
+
+def main():
+    request = json.loads(sys.argv[1])
+    _write(request, {"outcome": "died"})
+    guard = _Guard(request)
+    sys.addaudithook(guard.hook)
+    guard.start()
+    os.chdir(request["directory"])
+    sys.path.insert(0, request["directory"])
+    sys.argv[:] = [request["module"]]
+    _write(request, inspect_entrypoint(request))
+    _end()
+
+
+def pytest_sessionfinish(session):
+    request = json.loads(os.environ["CONNECT_TASKS_PROBE"])
+    _write(request, inspect_entrypoint(request))
+
+
+if __name__ == "__main__":
+    main()

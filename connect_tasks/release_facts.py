@@ -1,0 +1,110 @@
+"""Everything that a release must know before its first write, and all that could stop it, found in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from .candidate import Candidate, take_candidate
+from .clone_address import clone_address
+from .configuration import App
+from .connect import Connect
+from .errors import Problem, PythonNotOnServer, VariableMissing, raise_all
+from .git import Git
+from .preparation import Python, find_python
+from .repository_survey import RepositoryFacts, survey
+from .server_survey import ServerFacts, survey_server
+from .world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Of one app on one target. `head_tree`: the id of the app's tree at HEAD."""
+
+    repository: RepositoryFacts
+    server: ServerFacts
+    connect: Connect
+    candidate: Candidate
+    python: Python
+    head_tree: str
+
+    @property
+    def shipped(self) -> str | None:
+        """The tree id of the app at the tip of the remote branch."""
+        return self.repository.app_at_tip
+
+
+def gather(app: App, world: World) -> Facts:
+    """Ask git, the server and this machine. Raises one `Problem`, or all of them together as `Problems`."""
+    problems: list[Problem] = []
+    found: list[object] = []
+    repository = survey(world.git, app, allow_dirty=world.options.allow_dirty)
+    problems += repository.problems
+    problems += missing_variables(app, world)
+    for ask in (_here, _there):
+        try:
+            found.append(ask(app, world, repository))
+        except Problem as problem:
+            problems.append(problem)
+    raise_all(problems)
+    (candidate, python), (connect, server) = found  # type: ignore[misc]  # both asked, no problem
+    raise_all(list(python_problems(connect, python)))
+    return Facts(
+        repository=repository,
+        server=server,
+        connect=connect,
+        candidate=candidate,
+        python=python,
+        head_tree=world.git.tree_id(candidate.commit, app.path) or "",
+    )
+
+
+def _here(app: App, world: World, repository: RepositoryFacts) -> tuple[Candidate, Python]:  # noqa: ARG001  # as _there
+    candidate = take_candidate(world.git, app)
+    return candidate, find_python(world.git, app, candidate, world.environ)
+
+
+def _there(app: App, world: World, repository: RepositoryFacts) -> tuple[Connect, ServerFacts]:
+    connect = world.connect(app)
+    address = app.repository or clone_address(repository.remote_url or "")
+    branch = app.deploy_branch or repository.branch or ""
+    return connect, survey_server(connect, app, repository=address, branch=branch)
+
+
+def missing_variables(app: App, world: World) -> Iterator[Problem]:
+    for name in app.env:
+        if name not in world.environ:
+            yield VariableMissing(
+                f"the app's environment variable {name} has no value here",
+                where="env in [tool.connect-tasks]",
+                hint=f"export {name}=... (an empty value counts)",
+            )
+
+
+def python_problems(connect: Connect, python: Python) -> Iterator[Problem]:
+    """The server must have a Python that the app accepts; a server that lists none is not asked twice."""
+    versions = connect.python_versions()
+    if not versions:
+        return
+    try:
+        wanted = SpecifierSet(python.requirement.requires)
+    except InvalidSpecifier:
+        return
+    if not any(wanted.contains(version) for version in versions):
+        yield PythonNotOnServer(
+            f"the app wants Python {python.requirement.requires}, the server has {', '.join(versions)}",
+            where=python.requirement.source,
+            hint="declare a Python that the server has, or ask its administrator for this one",
+        )
+
+
+def is_live(app: App, git: Git, facts: Facts, tree: str) -> bool:
+    """Whether the app's tree of the live commit is `tree`."""
+    live = facts.server.live_commit
+    if live is None:
+        return False
+    if git.resolve(live) is None and facts.repository.remote_tip is not None:
+        git.run_remote("fetch", "--quiet", "--no-tags", "--", facts.repository.remote, live)
+    return git.tree_id(live, app.path) == tree

@@ -1,0 +1,195 @@
+"""Runs a verb: reads the configuration, builds the world, does the deed for each app, and accounts for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+
+from .arguments import Options
+from .configuration import App, for_path, load, resolve, resolve_all
+from .connect import Connect
+from .console import Console
+from .errors import InternalError, Interrupted, Problem, ReportUnwritten
+from .evidence import EvidenceStore
+from .git import Git
+from .outcome import Report, several_as_json
+from .secret import Redactor, Secret
+from .server_address import find_server
+from .verbs import Verb
+from .world import World
+
+Deed = Callable[[App, World, Report], None]
+#: Names of environment variables whose values are never printed.
+SECRET_NAMES = ("CONNECT_API_KEY", "CONNECT_TASKS_EMULATOR_KEY")
+
+
+def run_verb(verb: Verb, options: Options, *, directory: Path, environ: Mapping[str, str]) -> int:
+    """Do a verb in the repository of `directory` -> the exit code of the verbs (see the README's table)."""
+    redact = Redactor(Secret(environ[name]) for name in SECRET_NAMES if environ.get(name))
+    stream = sys.stderr if options.json == "-" else sys.stdout
+    console = Console(stream, redact, environ)
+    reports: list[Report] = []
+    if options.source is not None:
+        directory /= options.source
+    with _terminated_as_interrupt():
+        try:
+            _run_apps(verb, options, directory, environ, console, redact, reports)
+        except BaseException as error:  # noqa: BLE001  # the one place that catches: every run ends with a report
+            blank = Report(verb=verb.name, app=options.app, target=options.target)
+            blank.fail(_as_problem(error, environ))
+            reports.append(blank)
+    for report in reports:
+        if report.error is not None:
+            console.problem(report.error)
+    try:
+        _write_report(verb, options, reports, redact)
+    except ReportUnwritten as problem:
+        console.problem(problem)
+        reports[-1].error = reports[-1].error or problem
+    return max((report.error.exit_code for report in reports if report.error), default=0)
+
+
+def _run_apps(
+    verb: Verb,
+    options: Options,
+    directory: Path,
+    environ: Mapping[str, str],
+    console: Console,
+    redact: Redactor,
+    reports: list[Report],
+) -> None:
+    git = Git.discover(directory, environ)
+    apps = _select(verb, options, git.root, directory, environ)
+    redact.add(*(Secret(environ[name]) for app in apps for name in app.env if environ.get(name)))
+    deed = _deed(verb)
+    with _scratch() as scratch:
+        for number, app in enumerate(apps):
+            report = Report(verb=verb.name, app=app.name, target=app.target)
+            reports.append(report)
+            place = scratch / str(number)
+            place.mkdir()
+            world = World(
+                git=git,
+                environ=environ,
+                scratch=place,
+                cache=cache_directory(environ),
+                console=console,
+                evidence=_evidence(options, git),
+                connect=partial(_connect, environ=environ, redact=redact),
+                options=options,
+            )
+            if len(apps) > 1:
+                console.line(f"{app.name}:")
+            try:
+                deed(app, world, report)
+            except Problem as problem:
+                report.fail(problem)
+
+
+def _select(verb: Verb, options: Options, root: Path, directory: Path, environ: Mapping[str, str]) -> tuple[App, ...]:
+    if options.path is not None:
+        config = for_path(root, directory / options.path)
+    else:
+        config = load(root)
+    if options.app is None and verb.several_apps:
+        return resolve_all(config, options.target, environ)
+    return (resolve(config, options.app, options.target, environ),)
+
+
+def _deed(verb: Verb) -> Deed:
+    module, function = verb.deed.split(":")
+    deed: Deed = getattr(import_module(f"{__package__}.stages.{module}"), function)
+    return deed
+
+
+def _connect(app: App, *, environ: Mapping[str, str], redact: Redactor) -> Connect:
+    address = find_server(app, environ)
+    redact.add(address.key)
+    return Connect(address)
+
+
+def _evidence(options: Options, git: Git) -> EvidenceStore:
+    own = git.common_dir / "connect-tasks" / "evidence"
+    return EvidenceStore((Path(options.evidence), own) if options.evidence else (own,))
+
+
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Where environments and overlays stay between runs: CONNECT_TASKS_CACHE, else the user's cache directory."""
+    if environ.get("CONNECT_TASKS_CACHE"):
+        return Path(environ["CONNECT_TASKS_CACHE"])
+    home = environ.get("XDG_CACHE_HOME") or (Path(environ["HOME"]) / ".cache" if environ.get("HOME") else None)
+    return Path(home or tempfile.gettempdir()) / "connect-tasks"
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="connect-tasks-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _terminated_as_interrupt() -> Iterator[None]:
+    """A CI system cancels with TERM, a person with Ctrl-C: both unwind, so that children end and files are put away."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signature of a handler
+        raise KeyboardInterrupt
+
+    try:
+        previous = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: whoever runs us handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _as_problem(error: BaseException, environ: Mapping[str, str]) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("interrupted", hint="run the same command again: it goes on where this one stopped")
+    if environ.get("CONNECT_TASKS_DEBUG"):
+        traceback.print_exception(error)
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in last)
+    return InternalError(
+        f"this is a fault of connect_tasks: {type(error).__name__}: {error}",
+        where=where,
+        hint="run again with CONNECT_TASKS_DEBUG=1 and report the traceback",
+    )
+
+
+def _write_report(verb: Verb, options: Options, reports: list[Report], redact: Redactor) -> None:
+    if options.json is None:
+        return
+    data = reports[0].as_json() if len(reports) == 1 else several_as_json(verb.name, reports)
+    text = redact(json.dumps(data, indent=2, ensure_ascii=True)) + "\n"
+    if options.json == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    path = Path(options.json)
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=".report-")  # 0600
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise ReportUnwritten(f"the report could not be written: {error.strerror}", where=str(path)) from None
+

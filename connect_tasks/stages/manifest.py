@@ -1,0 +1,22 @@
+"""`manifest`: manifest.json in the work tree describes the files that git will ship."""
+
+from __future__ import annotations
+
+from ..candidate import take_candidate
+from ..configuration import App
+from ..outcome import Report
+from ..preparation import describe_candidate
+from ..tree import MANIFEST
+from ..world import World
+from .freeze import put
+
+
+def manifest(app: App, world: World, report: Report) -> None:
+    """Write manifest.json of `app`."""
+    with world.console.stage(report, "manifest") as stage:
+        candidate, entrypoint = describe_candidate(app, world, take_candidate(world.git, app))
+        put(world, app, MANIFEST, candidate.generated[MANIFEST], stage)
+        stage.detail += f", {len(candidate.tree) - 1} files, {entrypoint.mode.title}"
+        if entrypoint.entrypoint:
+            stage.detail += f" at {entrypoint.entrypoint}"
+    report.result = stage.result

@@ -1,0 +1,195 @@
+"""The whole release without a server, a licence or a trace: scratch remote, scratch clone, local Connect server."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .. import process
+from ..clone_address import repository_name
+from ..configuration import App
+from ..connect import Connect
+from ..errors import EmulatorMissing, NoCommits, Problem
+from ..evidence import EvidenceStore
+from ..git import Git, failed
+from ..outcome import Report
+from ..secret import Secret
+from ..server_address import ServerAddress
+from ..tree import GENERATED
+from ..world import World
+from .release import release
+
+EMULATOR_NEEDS = ("uvicorn", "starlette", "aiohttp")
+CLONE_TIMEOUT = 600.0
+SHOWN = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The scratch world of a rehearsal."""
+
+    clone: Path
+    url: str
+    key: str
+    repository: str
+    branch: str
+
+
+def rehearse(app: App, world: World, report: Report) -> None:
+    """Release `app` on a scratch stage; nothing outside a scratch directory changes, nothing but the package index is contacted."""
+    missing = [name for name in EMULATOR_NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EmulatorMissing(
+            f"the local Connect server needs {', '.join(missing)}", hint="pip install 'connect-tasks[emulator]'"
+        )
+    for note in _not_rehearsed(world.git):
+        report.notes.append(note)
+        world.console.note(note)
+    with ExitStack() as stack:
+        with world.console.stage(report, "scene") as scene:
+            stage = stack.enter_context(_scene(app, world))
+            scene.detail = f"scratch clone of {world.git.root.name}, local Connect at {stage.url}"
+        rehearsed, around = _on_stage(app, world, stage)
+        release(rehearsed, around, report)
+        with world.console.stage(report, "curtain") as curtain:
+            page = around.connect(rehearsed).visit(_page(report, rehearsed), timeout=app.verify.timeout)
+            curtain.detail = f"{page.url} answers {page.status}; live commit {report.live_commit}"
+        if world.options.keep:
+            world.console.line(f"   the server stays up: {stage.url}  key {stage.key}")
+
+
+def _page(report: Report, app: App) -> str:
+    return f"{report.url}{app.verify.path.lstrip('/')}"
+
+
+def _on_stage(app: App, world: World, stage: Stage) -> tuple[App, World]:
+    """The app and the world with everything that points outside replaced."""
+    environ = {**world.environ, "CONNECT_SERVER": stage.url, "CONNECT_API_KEY": stage.key}
+    environ.update({name: "rehearsal" for name in app.env if not environ.get(name)})
+    header = {f"http.{stage.url}/.extraHeader": f"Authorization: Key {stage.key}"}
+    git = _with_identity(Git.discover(stage.clone, environ, header))
+    rehearsed = replace(
+        app,
+        server=stage.url,
+        remote="origin",
+        branch=stage.branch,
+        repository=stage.repository,
+        guid=None,
+        target=None,
+    )
+    address = ServerAddress(url=stage.url, key=Secret(stage.key), source="the rehearsal")
+    around = replace(
+        world,
+        git=git,
+        environ=environ,
+        evidence=EvidenceStore((git.common_dir / "connect-tasks" / "evidence",)),
+        connect=lambda _: Connect(address),
+    )
+    return rehearsed, around
+
+
+def _with_identity(git: Git) -> Git:
+    """A fresh machine has no git identity; the rehearsal's commits may have a stand-in, a release's may not."""
+    if git.setting("user.email") or git.environ.get("GIT_AUTHOR_EMAIL") or git.environ.get("EMAIL"):
+        return git
+    name, email = "connect_tasks rehearsal", "rehearsal@localhost"
+    return git.with_environ(
+        GIT_AUTHOR_NAME=name, GIT_AUTHOR_EMAIL=email, GIT_COMMITTER_NAME=name, GIT_COMMITTER_EMAIL=email
+    )
+
+
+# building the scene -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _scene(app: App, world: World) -> Iterator[Stage]:
+    git = world.git
+    head = git.head()
+    if head.commit is None:
+        raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
+    branch = app.branch or head.branch or "main"
+    name = repository_name(git.remote_url(app.remote) or git.root.name)
+    kept = world.options.keep
+    scratch = Path(tempfile.mkdtemp(prefix="connect-rehearsal-")) if kept else world.scratch / "rehearsal"
+    repositories = scratch / "git"
+    repositories.mkdir(parents=True)
+    bare = repositories / f"{name}.git"
+    _run(git, scratch, "clone", "--quiet", "--bare", "--", str(git.root), str(bare))
+    _run(git, bare, "update-ref", f"refs/heads/{branch}", head.commit)
+    _run(git, bare, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+    _run(git, bare, "remote", "remove", "origin")
+    clone = scratch / "clone"
+    _run(git, scratch, "clone", "--quiet", "--branch", branch, "--", str(bare), str(clone))
+    with ExitStack() as stack:
+        if kept:
+            server, key = _start_and_leave(scratch, repositories, world.environ)
+        else:
+            from ..emulator import running
+
+            live = stack.enter_context(running(scratch / "connect", repositories, environment=_plain(world.environ)))
+            server, key = live.url, live.api_key
+        repository = f"{server}/git/{name}.git"
+        _run(git, clone, "remote", "set-url", "origin", repository)
+        _run(git, clone, "fetch", "--quiet", "origin")
+        for generated in GENERATED:
+            source = git.root / app.path / generated
+            if source.is_file():
+                shutil.copyfile(source, clone / app.path / generated)
+        yield Stage(clone=clone, url=server, key=key, repository=repository, branch=branch)
+
+
+def _run(git: Git, directory: Path, *arguments: str) -> None:
+    env = {**git.environ, "GIT_LFS_SKIP_SMUDGE": "1"}
+    for name in ("GIT_DIR", "GIT_WORK_TREE"):
+        env.pop(name, None)
+    done = process.run(["git", *arguments], cwd=directory, env=env, timeout=CLONE_TIMEOUT)
+    if not done.ok:
+        raise failed(done)
+
+
+def _plain(environ: Mapping[str, str]) -> dict[str, str]:
+    """The server's environment: the publisher's key has no business there."""
+    return {name: value for name, value in environ.items() if name not in {"CONNECT_API_KEY", "CONNECT_SERVER"}}
+
+
+def _start_and_leave(scratch: Path, repositories: Path, environ: Mapping[str, str]) -> tuple[str, str]:
+    from ..emulator import start
+
+    server = start(scratch / "connect", repositories, environment=_plain(environ), leave=True)
+    return server.url, server.api_key
+
+
+# what was not rehearsed -------------------------------------------------------------------------------------------------
+
+
+def _not_rehearsed(git: Git) -> Iterator[str]:
+    changes = git.changes(".")
+    own = {name for name in (*changes.tracked, *changes.untracked) if os.path.basename(name) not in GENERATED}  # noqa: PTH119  # a git path
+    if own:
+        yield f"uncommitted, so not rehearsed: {_some(sorted(own))}"
+    hooks = _hooks(git)
+    if hooks:
+        yield f"hooks, not rehearsed: {_some(hooks)}"
+
+
+def _hooks(git: Git) -> list[str]:
+    try:
+        directory = git.git_path("hooks")
+        return sorted(
+            path.name
+            for path in directory.iterdir()
+            if path.is_file() and path.suffix != ".sample" and os.access(path, os.X_OK)
+        )
+    except (OSError, Problem):
+        return []
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

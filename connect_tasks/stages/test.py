@@ -1,0 +1,26 @@
+"""`test`: the candidate passes its own tests in an environment of its frozen requirements, and that is on record."""
+
+from __future__ import annotations
+
+from ..app_tests import plan_tests, run_tests
+from ..candidate import take_candidate
+from ..configuration import App
+from ..outcome import Report, Result
+from ..preparation import find_python
+from ..world import World
+
+
+def test(app: App, world: World, report: Report) -> None:
+    """Test `app` as it would ship: HEAD's tree with the generated files of the work tree."""
+    with world.console.stage(report, "test") as stage:
+        candidate = take_candidate(world.git, app)
+        python = find_python(world.git, app, candidate, world.environ)
+        plan = plan_tests(app, world.git, candidate, python)
+        untracked = world.git.changes(app.path).untracked
+        evidence = run_tests(app, world, candidate, python, plan, untracked=untracked)
+        world.evidence.keep(evidence)
+        stage.result, stage.detail = Result.OK, evidence.summary
+    report.result = Result.OK
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # the name is the verb's; pytest must not collect it

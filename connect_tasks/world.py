@@ -1,0 +1,33 @@
+"""The doors to everything outside, together: what a stage is given besides its app."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .arguments import Options
+from .configuration import App
+from .connect import Connect
+from .console import Console
+from .evidence import EvidenceStore
+from .git import Git
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """One run of one verb. `scratch` vanishes with it, `cache` stays; `connect` makes the door to an app's server."""
+
+    git: Git
+    environ: Mapping[str, str]
+    scratch: Path
+    cache: Path
+    console: Console
+    evidence: EvidenceStore
+    connect: Callable[[App], Connect]
+    options: Options
+
+    def place(self, name: str) -> Path:
+        """A new, empty directory in the scratch."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.scratch))
