@@ -38,11 +38,11 @@ def read(text: str, where: str) -> Resolution:
             for line in strange
         ]
     )
-    via, origins = annotations(text)
+    via, origins = reasons(text)
     return Resolution(pins=requirements_file.pins_of(text), via=via, origins=origins)
 
 
-def annotations(text: str, own: Collection[str] = ()) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+def reasons(text: str, own: Collection[str] = ()) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """Canonical name -> the packages that want it, and -> its index.
 
     uv writes `# via NAME` and `# from INDEX` below each pin. The app itself is left out: `-r requirements.in`,

@@ -27,7 +27,15 @@ from .actions import (
 from .configuration import App
 from .connect import Connect, ContentItem, mentions
 from .connect_failures import plain
-from .errors import CommitNotLive, DeployFailed, PageUnhealthy, Problem, ServerRefused, ServerUnreachable, TaskUnfinished
+from .errors import (
+    CommitNotLive,
+    DeployFailed,
+    PageUnhealthy,
+    Problem,
+    ServerRefused,
+    ServerUnreachable,
+    TaskUnfinished,
+)
 from .health import complaint
 
 BAD_REQUEST = 400

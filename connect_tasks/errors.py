@@ -227,6 +227,12 @@ class RequirementRefused(Problem):
     code = "CT303"
 
 
+class RequirementsConflict(ResolutionFailed):
+    """The index was read, and no set of releases satisfies what is required."""
+
+    code = "CT304"
+
+
 class RequirementsMissing(Problem):
     """There is no requirements.txt to describe or to install."""
 
@@ -270,6 +276,13 @@ class ContentRefused(Problem):
     """A file of the app that must not be shipped: a secret, a pointer to content elsewhere, one over the size limit."""
 
     code = "CT405"
+
+
+class Drift(Problem):
+    """`check` found differences between the committed files and their commit."""
+
+    code = "CT490"
+    exit_code = 2
 
 
 # 5xx: tests ---------------------------------------------------------------------------------------------------------------

@@ -183,6 +183,19 @@ class Git(GitCalls):
             self.update_index(index, blobs)
             return self.line(self.index(index, "write-tree"))
 
+    def graft(self, revision: str | None, directory: str, tree: str) -> str:
+        """The root tree of a commit (None: an empty one) with DIR's tree replaced: one small tree for each level, however
+        many files there are. `--missing`: a partial clone need not fetch what stands beside."""
+        if directory == ".":
+            return tree
+        above, _, name = directory.rpartition("/")
+        listed = self.ask("ls-tree", "-z", at(revision, above or ".")) if revision else None
+        entries = listed.stdout.split(b"\0")[:-1] if listed and listed.ok else []
+        kept = [entry for entry in entries if entry.split(b"\t", 1)[1] != os.fsencode(name)]
+        lines = [*kept, f"040000 tree {tree}\t".encode() + os.fsencode(name)]
+        made = self.line(self.run("mktree", "-z", "--missing", input=b"".join(line + b"\0" for line in lines)))
+        return self.graft(revision, above or ".", made)
+
     def update_index(self, index: Path, blobs: Mapping[str, Blob | None]) -> None:
         """Lay blobs over an index file; paths relative to its root."""
         done = self.lay_over_index(index, blobs)

@@ -136,6 +136,10 @@ class GitCalls:
         found = self.ask("config", "--get", name)
         return os.fsdecode(found.stdout.removesuffix(b"\n")) if found.ok else None
 
+    def flag(self, name: str) -> bool:
+        """A setting that is true or false, by git's own reading of it; false when unset."""
+        return self.ask("config", "--type=bool", "--get", name).stdout.strip() == b"true"
+
 
 def _given_repository(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """GIT_DIR with GIT_WORK_TREE, where that work tree holds `path`: a bare repository used beside its files. A GIT_DIR alone is what hooks see: ignored."""

@@ -7,7 +7,6 @@ further indexes, wheel directories) is taken from uv where uv has it, else from 
 
 from __future__ import annotations
 
-import configparser
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,8 @@ from urllib.parse import unquote, urlsplit
 import tomli
 
 from .errors import ConfigurationInvalid
+from .pip_configuration import pip_options
+from .requirements_file import without_credentials
 from .secret import Secret
 
 #: pip's option -> the variables by which uv is told the same, where none of them is set.
@@ -34,12 +35,16 @@ _TRUE = {"1", "true", "yes", "on", "y", "t"}
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSettings:
-    """What uv must be told: variables for its environment (they may hold credentials, hence no repr), arguments, and
-    the secrets to keep out of messages."""
+    """What uv must be told: variables for its environment (they may hold credentials, hence no repr) and arguments.
+
+    `secrets` must be kept out of messages. `further` are the indexes and directories besides the one index, without
+    credentials: a name that comes from there comes from somewhere else on the server, or not at all.
+    """
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     arguments: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,89 +65,56 @@ def index_settings(environ: Mapping[str, str], directory: Path, *, declares_inde
     pip. Raises `ConfigurationInvalid` for a configuration file that cannot be read.
     """
     pip = pip_options(environ)
-    ours, inherited = _uv_settings(environ, directory)
     theirs = _pip_indexes(pip, directory)
-    env: dict[str, str] = {}
-    arguments: tuple[str, ...] = ()
-    # What stands in a file above the export must be said aloud: uv runs in the export and cannot find it. In the app's
-    # own directory it finds it itself.
-    if not ours.default and not ours.no_index and not declares_index:
-        if theirs.default:
-            env["UV_DEFAULT_INDEX"] = theirs.default
-        if theirs.no_index:
-            arguments = ("--no-index",)
-    if not ours.extra and theirs.extra:
-        env["UV_INDEX"] = " ".join(theirs.extra)
+    ours, inherited = _uv_settings(environ, directory)
+    ask_pip = not (ours.default or ours.no_index or declares_index)
+    said = Indexes(
+        default=inherited.default or (theirs.default if ask_pip else None),
+        extra=inherited.extra or (() if ours.extra else theirs.extra),
+        find_links=inherited.find_links or (() if ours.find_links else theirs.find_links),
+        no_index=inherited.no_index or (ask_pip and theirs.no_index),
+    )
+    environment = {**_variables(said), **_network(pip, environ)}
+    if said.extra and said.extra == theirs.extra and not environ.get("UV_INDEX_STRATEGY"):
         # uv takes a name from the first index that has it, and only from there: safe, and it fails where that index
         # has nothing for this Python, which pip would pass over. The next index is asked only then, so that a public
         # release with a higher number still never beats a private one.
-        env.setdefault("UV_INDEX_STRATEGY", environ.get("UV_INDEX_STRATEGY", "unsafe-first-match"))
-    if not ours.find_links and theirs.find_links:
-        env["UV_FIND_LINKS"] = ",".join(theirs.find_links)
-    for option, variables in _SAME.items():
-        if pip.get(option) and not any(environ.get(name) for name in variables):
-            env[variables[0]] = " ".join(pip[option].split())
-    if "proxy" in pip and "ALL_PROXY" in env and "://" not in env["ALL_PROXY"]:
-        env["ALL_PROXY"] = f"http://{env['ALL_PROXY']}"
-    if pip.get("keyring-provider") == "subprocess" and not environ.get("UV_KEYRING_PROVIDER"):
-        env["UV_KEYRING_PROVIDER"] = "subprocess"
-    env.update(_inherited_environment(inherited, environ))
-    if inherited.no_index and not environ.get("UV_DEFAULT_INDEX"):
-        arguments = ("--no-index",)
-    urls = [*_urls(ours), *_urls(theirs), *_urls(inherited), env.get("ALL_PROXY", "")]
-    return IndexSettings(environment=env, arguments=arguments, secrets=tuple(_secrets(urls)))
+        environment["UV_INDEX_STRATEGY"] = "unsafe-first-match"
+    urls = [url for indexes in (ours, theirs, inherited) for url in _urls(indexes)]
+    passwords = [
+        Secret(value) for name, value in environ.items() if name.startswith("UV_INDEX_") and name.endswith("_PASSWORD")
+    ]
+    return IndexSettings(
+        environment=environment,
+        arguments=("--no-index",) if said.no_index else (),
+        secrets=(*_secrets([*urls, environment.get("ALL_PROXY", "")]), *passwords),
+        further=tuple(
+            without_credentials(_url(link)) for link in (*said.extra, *said.find_links, *ours.extra, *ours.find_links)
+        ),
+    )
 
 
-def pip_options(environ: Mapping[str, str]) -> dict[str, str]:
-    """pip's options as `pip install` would see them: files of the computer, the user, the virtualenv, PIP_CONFIG_FILE;
-    then [install] over [global], then PIP_*.
-
-    Read here, since `pip config list` needs a pip and a quarter of a second.
-    """
-    sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
-    for path in _pip_files(environ):
-        parser = configparser.RawConfigParser()
-        try:
-            parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
-        except OSError:
-            continue
-        except (configparser.Error, UnicodeDecodeError) as error:
-            message = str(error).splitlines()[0]
-            raise ConfigurationInvalid(
-                f"pip's configuration can't be read: {message}", where=str(path), hint="pip config debug"
-            ) from error
-        for section, options in sections.items():
-            if parser.has_section(section):
-                options.update({name.lower().replace("_", "-"): value for name, value in parser.items(section)})
-    variables = {
-        name.removeprefix("PIP_").lower().replace("_", "-"): value
-        for name, value in environ.items()
-        if name.startswith("PIP_") and value
+def _variables(indexes: Indexes) -> dict[str, str]:
+    values = {
+        "UV_DEFAULT_INDEX": indexes.default or "",
+        "UV_INDEX": " ".join(indexes.extra),
+        "UV_FIND_LINKS": ",".join(indexes.find_links),
     }
-    return {**sections["global"], **sections["install"], **variables}
+    return {name: value for name, value in values.items() if value}
 
 
-def _pip_files(environ: Mapping[str, str]) -> Iterator[Path]:
-    """In pip's order; the later one wins. PIP_CONFIG_FILE=/dev/null switches all of them off."""
-    if environ.get("PIP_CONFIG_FILE") == os.devnull:
-        return
-    name = "pip.ini" if sys.platform == "win32" else "pip.conf"
-    home = environ.get("HOME") or environ.get("USERPROFILE")
-    for base in reversed(environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep)):
-        yield Path(base) / "pip" / name
-    yield Path("/etc") / name
-    if sys.platform == "win32":
-        for variable in ("PROGRAMDATA", "APPDATA"):
-            if environ.get(variable):
-                yield Path(environ[variable]) / "pip" / name
-    if home:
-        yield Path(home) / (".pip" if sys.platform != "win32" else "pip") / name
-        if sys.platform == "darwin":
-            yield Path(home) / "Library" / "Application Support" / "pip" / name
-        yield Path(environ.get("XDG_CONFIG_HOME") or f"{home}/.config") / "pip" / name
-    yield Path(environ.get("VIRTUAL_ENV") or sys.prefix) / name
-    if environ.get("PIP_CONFIG_FILE"):
-        yield Path(environ["PIP_CONFIG_FILE"])
+def _network(pip: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """How pip reaches its index: certificates, proxy, patience. A variable that is set already stays."""
+    found = {
+        variables[0]: " ".join(pip[option].split())
+        for option, variables in _SAME.items()
+        if pip.get(option) and not any(environ.get(name) for name in variables)
+    }
+    if "ALL_PROXY" in found and "://" not in found["ALL_PROXY"]:
+        found["ALL_PROXY"] = f"http://{found['ALL_PROXY']}"
+    if pip.get("keyring-provider") == "subprocess" and not environ.get("UV_KEYRING_PROVIDER"):
+        found["UV_KEYRING_PROVIDER"] = "subprocess"
+    return found
 
 
 def _pip_indexes(options: Mapping[str, str], directory: Path) -> Indexes:
@@ -175,7 +147,7 @@ def _uv_settings(environ: Mapping[str, str], directory: Path) -> tuple[Indexes, 
             holder, table = found
             project = _indexes(table, holder)
             layers.append(project)
-            inherited = project if holder != directory else Indexes()
+            inherited = _unsaid(project, variables) if holder != directory else Indexes()
         layers += [_indexes(_toml(path)) for path in _uv_files(environ)]
     merged = Indexes(
         default=next((layer.default for layer in layers if layer.default), None),
@@ -184,6 +156,16 @@ def _uv_settings(environ: Mapping[str, str], directory: Path) -> tuple[Indexes, 
         no_index=any(layer.no_index for layer in layers),
     )
     return merged, inherited
+
+
+def _unsaid(project: Indexes, variables: Indexes) -> Indexes:
+    """What of a project's settings no variable replaces."""
+    return Indexes(
+        default=None if variables.default else project.default,
+        extra=() if variables.extra else project.extra,
+        find_links=() if variables.find_links else project.find_links,
+        no_index=project.no_index and not variables.default,
+    )
 
 
 def _uv_files(environ: Mapping[str, str]) -> Iterator[Path]:
@@ -235,15 +217,6 @@ def _indexes(table: Mapping[str, Any], holder: Path | None = None) -> Indexes:
     )
 
 
-def _inherited_environment(inherited: Indexes, environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    if inherited.default and not (environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")):
-        yield "UV_DEFAULT_INDEX", inherited.default
-    if inherited.extra and not environ.get("UV_INDEX"):
-        yield "UV_INDEX", " ".join(inherited.extra)
-    if inherited.find_links and not environ.get("UV_FIND_LINKS"):
-        yield "UV_FIND_LINKS", ",".join(inherited.find_links)
-
-
 def _toml(path: Path) -> Mapping[str, Any]:
     try:
         return tomli.loads(path.read_text(encoding="utf-8"))
@@ -266,10 +239,15 @@ def _urls(indexes: Indexes) -> Sequence[str]:
     return [indexes.default or "", *indexes.extra, *indexes.find_links]
 
 
+def _url(index: str) -> str:
+    """The URL of a further index, which may be spelled NAME=URL."""
+    return index.split("=", 1)[1] if "=" in index.split("://", 1)[0] else index
+
+
 def _secrets(urls: Iterable[str]) -> Iterator[Secret]:
     for url in urls:
         try:
-            parts = urlsplit(url.split("=", 1)[1] if "=" in url.split("://", 1)[0] else url)
+            parts = urlsplit(_url(url))
         except ValueError:
             continue
         for value in (parts.password, None if parts.password else parts.username):

@@ -121,9 +121,9 @@ def _python_changes(
         detail = f"the Python constraint is {requires}, the app declares {facts.requires}"
         yield ManifestChange(kind="constraint", matters=True, detail=detail)
     package_file = python.get("package_manager", {}).get("package_file")
-    if package_file and package_file not in tree:
+    if package_file and str(package_file) not in tree:
         detail = "named by the manifest but not in the commit: Connect's build will fail"
-        yield ManifestChange(kind="requirements", path=package_file, matters=True, detail=detail)
+        yield ManifestChange(kind="requirements", path=str(package_file), matters=True, detail=detail)
 
 
 def _same_constraint(one: str, other: str) -> bool:
@@ -138,6 +138,8 @@ def _same_constraint(one: str, other: str) -> bool:
 
 def explain_checksum(path: str, mode: str, content: bytes, listed: str) -> str | None:
     """Why a listed checksum is not that of the blob, where the cause is one of the known three; else None."""
+    if _md5(content) == listed.lower():
+        return None
     if mode == SYMLINK:
         return "a symbolic link: the file it leads to was hashed, git stores the link"
     plain = content.replace(b"\r\n", b"\n")

@@ -86,7 +86,7 @@ class _Case:
     tree: Tree
     configured: bool
     manifest: Manifest | None = None
-    facts: ManifestFacts = ManifestFacts()
+    facts: ManifestFacts | None = None
     source: str | None = None
     changes: tuple[ManifestChange, ...] = ()
     problem: Problem | None = None
@@ -182,7 +182,7 @@ def _pins(case: _Case, blobs: _Blobs) -> tuple[ManifestChange, ...]:
     except DependenciesMissing as problem:
         path = problem.where or REQUIREMENTS
         return (ManifestChange(kind="requirements", path=path, matters=False, detail=problem.message),)
-    python = case.facts.python or str((case.manifest or {}).get("python", {}).get("version", "3.12"))
+    python = (case.facts and case.facts.python) or str((case.manifest or {}).get("python", {}).get("version", "3.12"))
     minor = ".".join(python.split(".")[:2])
     return tuple(pin_changes(source, blobs.text(case.tree[REQUIREMENTS]), minor, case.app.platform))
 

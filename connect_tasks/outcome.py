@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from time import monotonic
 from typing import Any
 
 from .errors import Problem, Problems
+from .manifest_changes import ManifestChange
 
 SCHEMA = 1
 
@@ -27,19 +28,6 @@ class Result(str, Enum):
 
     def __str__(self) -> str:
         return self.value
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One way in which a committed manifest or requirements file fails to describe its commit."""
-
-    kind: str  # missing | changed | unlisted | pins | metadata | constraint | requirements | mode
-    path: str | None  # relative to the app's directory
-    matters: bool  # to Connect
-    detail: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "path": self.path, "matters": self.matters, "detail": self.detail}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +62,7 @@ class Report:
     live_commit: str | None = None
     url: str | None = None
     stages: list[StageOutcome] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[ManifestChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: Problem | None = None
 
@@ -95,7 +83,7 @@ class Report:
             "live_commit": self.live_commit,
             "url": self.url,
             "stages": [stage.as_json() for stage in self.stages],
-            "changes": [change.as_json() for change in self.changes],
+            "changes": [asdict(change) for change in self.changes],
             "notes": list(self.notes),
             "error": None if self.error is None else error_as_json(self.error),
         }

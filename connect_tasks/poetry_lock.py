@@ -10,31 +10,35 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .dependencies import POETRY_LOCK, PYPROJECT, project_requirements, project_table
 from .errors import DependenciesMissing
+from .project_file import PYPROJECT, group_requirements, normal, project_requirements, project_table
 
+POETRY_LOCK = "poetry.lock"
 _STALE = "poetry lock, then commit poetry.lock"
 
 
-def requirements(lock: str, project: str, extras: Iterable[str], groups: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The declared requirement lines (without versions for Poetry's own tables), and one `name==version` or `name @
-    url` line for each locked package.
+def declared(document: Mapping[str, Any], extras: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
+    """The declared requirement lines, of `[project]` and of Poetry's own tables; the latter without versions."""
+    extras = tuple(extras)
+    own = {normal(name) for name in document.get("project", {}).get("optional-dependencies", {})}
+    lines = project_requirements(document, tuple(extra for extra in extras if normal(extra) in own), ())
+    return (*lines, *_poetry_roots(document, extras, tuple(groups)))
 
-    Raises `DependenciesMissing` when the lock lacks a declared name.
+
+def constraints(lock: str, roots: Iterable[str]) -> list[str]:
+    """One `name==version` or `name @ url` line for each locked package.
+
+    Raises `DependenciesMissing` when the lock lacks a name that is declared.
     """
-    document, packages = project_table(project), project_table(lock, POETRY_LOCK).get("package", [])
-    extras, groups = tuple(extras), tuple(groups)
-    roots = list(project_requirements(document, _own(document, extras), ()))
-    roots += _poetry_roots(document, extras, groups)
-    locked = [_locked(package) for package in packages]
-    names = {_normal(package["name"]) for package in packages}
+    packages = project_table(lock, POETRY_LOCK).get("package", [])
+    names = {normal(package["name"]) for package in packages}
     for root in roots:
-        name = _normal(re.split(r"[^\w.-]", root, maxsplit=1)[0])
+        name = normal(re.split(r"[^\w.-]", root, maxsplit=1)[0])
         if name not in names:
             raise DependenciesMissing(
                 f"{name} is declared in pyproject.toml and absent from poetry.lock", where=POETRY_LOCK, hint=_STALE
             )
-    return roots, locked
+    return [_locked(package) for package in packages]
 
 
 def index_options(document: Mapping[str, Any]) -> list[str]:
@@ -48,14 +52,9 @@ def index_options(document: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _own(document: Mapping[str, Any], extras: tuple[str, ...]) -> tuple[str, ...]:
-    declared = {_normal(name) for name in document.get("project", {}).get("optional-dependencies", {})}
-    return tuple(extra for extra in extras if _normal(extra) in declared)
-
-
 def _poetry_roots(document: Mapping[str, Any], extras: tuple[str, ...], groups: tuple[str, ...]) -> Iterator[str]:
     poetry = document.get("tool", {}).get("poetry", {})
-    wanted = {_normal(name) for extra in extras for name in poetry.get("extras", {}).get(extra, [])}
+    wanted = {normal(name) for extra in extras for name in poetry.get("extras", {}).get(extra, [])}
     tables = [poetry.get("dependencies", {})]
     for group in groups:
         if group in document.get("dependency-groups", {}):
@@ -70,7 +69,7 @@ def _poetry_roots(document: Mapping[str, Any], extras: tuple[str, ...], groups: 
             entries = value if isinstance(value, list) else [value]
             details = [entry if isinstance(entry, dict) else {} for entry in entries]
             if name.lower() == "python" or (
-                any(entry.get("optional") for entry in details) and _normal(name) not in wanted
+                any(entry.get("optional") for entry in details) and normal(name) not in wanted
             ):
                 continue
             declared_extras = sorted({extra for entry in details for extra in entry.get("extras", [])})
@@ -96,7 +95,3 @@ def _locked(package: Mapping[str, Any]) -> str:
     if isinstance(markers, dict):
         markers = markers.get("main")
     return f"{line} ; {markers}" if markers and "extra ==" not in markers else line
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

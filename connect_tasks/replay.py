@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .git import Git
-from .tree import GENERATED, Blob
+from .git import Git, full_path
+from .tree import GENERATED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,27 +25,23 @@ class NotReplayable(Exception):  # noqa: N818  # an answer with a reason, never 
         self.reason = reason
 
 
-def check_replay(git: Git, commit: str, tip: str, replay: Replay) -> dict[str, Blob | None]:
-    """What `commit` changed, by path from the root, where it may be put on `tip`.
+def check_replay(git: Git, commit: str, tip: str, replay: Replay) -> str:
+    """The id of the app's tree that `commit` made, where it may be put on `tip`.
 
-    It may where nothing of the user's lies between (the parent of `commit` is in `tip`) and the app did not move, so that the app's tree stays the tested one,
-    or where `tip` holds our app already. Raises NotReplayable.
+    It may where nothing of the user's lies between (the parent of `commit` is in `tip`) and the app did not move, so that
+    the tree stays the tested one, or where `tip` holds our app already. Raises NotReplayable.
     """
     parent = git.resolve(f"{commit}^")
-    if parent is None or git.resolve(f"{commit}^2") is not None:
+    ours = git.tree_id(commit, replay.directory)
+    if parent is None or ours is None or git.resolve(f"{commit}^2") is not None:
         raise NotReplayable(reason=f"{commit[:10]} is not a commit of ours")
     if not git.is_ancestor(parent, tip):
         raise NotReplayable(reason="commits of yours are not pushed yet")
-    changed = git.blobs_changed(parent, commit)
-    prefix = "" if replay.directory == "." else replay.directory + "/"
-    if not changed.keys() <= {prefix + path for path in replay.paths}:
+    if not git.blobs_changed(parent, commit).keys() <= {full_path(replay.directory, path) for path in replay.paths}:
         raise NotReplayable(reason=f"{commit[:10]} holds more than generated files")
-    if git.tree_id(tip, replay.directory) not in {
-        git.tree_id(parent, replay.directory),
-        git.tree_id(commit, replay.directory),
-    }:
+    if git.tree_id(tip, replay.directory) not in {git.tree_id(parent, replay.directory), ours}:
         raise NotReplayable(reason=f"{replay.directory} changed there")
-    return changed
+    return ours
 
 
 def replay_onto(git: Git, commit: str, tip: str, replay: Replay, *, timeout: float) -> str:
@@ -53,14 +49,10 @@ def replay_onto(git: Git, commit: str, tip: str, replay: Replay, *, timeout: flo
 
     `timeout` (seconds) is for the signer. Raises NotReplayable.
     """
-    changed = check_replay(git, commit, tip, replay)
-    ours = git.tree_id(commit, replay.directory)
+    ours = check_replay(git, commit, tip, replay)
     if git.tree_id(tip, replay.directory) == ours:
         return tip
-    new = commit_like(git, commit, git.overlay(tip, ".", changed), tip, timeout=timeout)
-    if git.tree_id(new, replay.directory) != ours:
-        raise NotReplayable(reason=f"the replayed commit would ship another tree of {replay.directory}")
-    return new
+    return commit_like(git, commit, git.graft(tip, replay.directory, ours), tip, timeout=timeout)
 
 
 def commit_like(git: Git, commit: str, tree: str, parent: str, *, timeout: float) -> str:

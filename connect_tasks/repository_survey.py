@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .configuration import App
+from .deploy_branch import branch_problems
 from .errors import (
     BehindRemote,
     CommandTimedOut,
@@ -23,19 +24,24 @@ from .replay import NotReplayable, Replay, check_replay
 from .tree import FILE, GENERATED, Blob
 from .work_tree_checks import work_tree_problems
 
+NO_CHANGES = Changes()
+#: Names in one line for a person.
+SHOWN = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class RepositoryFacts:
     """What was found. The caller raises `problems` together with those of the server (`errors.raise_all`)."""
 
     head: Head
-    branch: str | None  # the one that people work on, to which we push
+    branch: str | None  # the one that people work on
     remote: str
     remote_url: str | None = None
-    remote_tip: str | None = None  # None: the remote has no such branch yet
-    unpushed: tuple[tuple[str, str], ...] = ()  # (commit, subject) of the user's commits that go along, newest first
-    changes: Changes = Changes()  # below the app's directory
-    app_at_tip: str | None = None  # the id of the app's tree at the remote tip
+    remote_tip: str | None = None  # of `branch`; None: the remote has no such branch yet
+    deploy_tip: str | None = None  # of the deploy branch, where the app has one
+    unpushed: tuple[tuple[str, str], ...] = ()  # (commit, subject) of what HEAD has and the remote lacks, newest first
+    changes: Changes = NO_CHANGES  # below the app's directory
+    app_at_tip: str | None = None  # the id of the app's tree at the tip of what Connect tracks
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -50,38 +56,44 @@ class RepositoryFacts:
 
 
 def survey(git: Git, app: App, *, network: bool = True, allow_dirty: bool = False) -> RepositoryFacts:
-    """Collect the facts; nothing is written but the remote-tracking ref. Without `network` the remote is not asked."""
+    """Collect the facts; nothing is written but the remote-tracking refs. Without `network` the remote is not asked."""
     head = git.head()
     branch = app.branch or head.branch
     url = git.remote_url(app.remote)
-    problems = [*_remote_problems(git, app, url), *work_tree_problems(git, app)]
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        talk = network and url is not None and branch is not None
-        fetched = pool.submit(_fetch, git, app.remote, str(branch)) if talk else None
-        probed = pool.submit(_probe, git, app, str(app.deploy_branch or branch), head) if talk else None
+    names = [name for name in (branch, app.deploy_branch) if name is not None and network and url is not None]
+    with ThreadPoolExecutor(max_workers=4) as pool:  # a remote answers in its own time
+        fetched = {name: pool.submit(_fetch, git, app.remote, name) for name in names}
+        denied = pool.submit(_probe, git, app, names[-1], head) if names else None
         status = pool.submit(git.changes, app.path)
-        tip, problem = fetched.result() if fetched else (None, None)
-        denied = probed.result() if probed else None
+        problems = [*_remote_problems(git, app, url), *work_tree_problems(git, app)]
+        tips = {name: future.result() for name, future in fetched.items()}
+        problems += _some_problem([*(problem for _, problem in tips.values()), denied.result() if denied else None])
         changes = status.result()
-    problems += [found for found in (problem or denied,) if found]
+    tip, deploy_tip = (tips.get(str(name), (None, None))[0] for name in (branch, app.deploy_branch))
     if head.commit is None:
         problems.append(
             NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
         )
+    tracked = deploy_tip if app.deploy_branch else tip
+    known = bool(tips) and head.commit is not None
     facts = RepositoryFacts(
         head=head,
         branch=branch,
         remote=app.remote,
         remote_url=url,
         remote_tip=tip,
+        deploy_tip=deploy_tip,
         changes=changes,
-        app_at_tip=git.tree_id(tip, app.path) if tip else None,
-        unpushed=git.subjects(head.commit, *([f"^{tip}"] if tip else []))
-        if head.commit and talk and not problem
-        else (),
+        app_at_tip=git.tree_id(tracked, app.path) if tracked else None,
+        unpushed=git.subjects(str(head.commit), *([f"^{tip}"] if tip else [])) if known else (),
     )
     problems += [*_branch_problems(git, app, facts), *([] if allow_dirty else _dirty_problems(app, facts))]
-    return RepositoryFacts(**{**vars(facts), "problems": tuple(problems), "warnings": tuple(_warnings(git, facts))})
+    return replace(facts, problems=tuple(problems), warnings=tuple(_warnings(git, app, facts)))
+
+
+def _some_problem(found: list[Problem | None]) -> list[Problem]:
+    """The first: several calls to one remote that can't be used have one reason."""
+    return [problem for problem in found if problem is not None][:1]
 
 
 def _remote_problems(git: Git, app: App, url: str | None) -> list[Problem]:
@@ -128,8 +140,9 @@ def _probe(git: Git, app: App, branch: str, head: Head) -> Problem | None:
 
 def _branch_problems(git: Git, app: App, facts: RepositoryFacts) -> list[Problem]:
     head, tip, branch = facts.head, facts.remote_tip, facts.branch
+    problems = branch_problems(git, app.deploy_branch, facts.deploy_tip) if app.deploy_branch else []
     if head.commit is None or (app.deploy_branch and not app.branch):
-        return []
+        return problems
     if branch is None:
         return [
             OnAnotherBranch(
@@ -137,19 +150,18 @@ def _branch_problems(git: Git, app: App, facts: RepositoryFacts) -> list[Problem
             )
         ]
     if head.branch is not None and head.branch != branch:
-        return [
-            OnAnotherBranch(f"HEAD is on {head.branch}, the app is released from {branch}", hint=f"git switch {branch}")
-        ]
+        message = f"HEAD is on {head.branch}, the app is released from {branch}"
+        return [*problems, OnAnotherBranch(message, hint=f"git switch {branch}")]
     if tip is None or git.is_ancestor(tip, head.commit):
-        return []
-    if head.detached and not git.is_ancestor(head.commit, tip):
-        return [
-            OnAnotherBranch(
-                f"HEAD is detached at {head.commit[:10]}, which is not ahead of {branch} at {tip[:10]}",
-                hint=f"git checkout {branch}",
-            )
-        ]
-    return _behind_problems(git, app, facts)
+        return problems
+    if head.detached:
+        message = (
+            f"HEAD is detached at {head.commit[:10]}, which is not at or ahead of {facts.remote}/{branch} ({tip[:10]})"
+        )
+        return [*problems, OnAnotherBranch(message, hint=f"git switch {branch} && git pull --ff-only")]
+    if app.deploy_branch:  # the branch of people is not pushed
+        return problems
+    return [*problems, *_behind_problems(git, app, facts)]
 
 
 def _behind_problems(git: Git, app: App, facts: RepositoryFacts) -> list[Problem]:
@@ -193,7 +205,9 @@ def _candidate_tree(git: Git, app: App, head: str) -> str:
 def _dirty_problems(app: App, facts: RepositoryFacts) -> list[Problem]:
     if not facts.dirty:
         return []
-    shown = ", ".join(facts.dirty[:5]) + (f" and {len(facts.dirty) - 5} more" if len(facts.dirty) > 5 else "")
+    shown = ", ".join(facts.dirty[:SHOWN]) + (
+        f" and {len(facts.dirty) - SHOWN} more" if len(facts.dirty) > SHOWN else ""
+    )
     return [
         UncommittedChanges(
             f"files of {app.path} differ from HEAD and would not ship: {shown}",
@@ -202,12 +216,13 @@ def _dirty_problems(app: App, facts: RepositoryFacts) -> list[Problem]:
     ]
 
 
-def _warnings(git: Git, facts: RepositoryFacts) -> list[str]:
+def _warnings(git: Git, app: App, facts: RepositoryFacts) -> list[str]:
     warnings = []
     if facts.untracked:
-        warnings.append(
-            f"not in git, so not shipped: {', '.join(facts.untracked[:5])}{' and more' if len(facts.untracked) > 5 else ''}"
-        )
+        more = " and more" if len(facts.untracked) > SHOWN else ""
+        warnings.append(f"not in git, so not shipped: {', '.join(facts.untracked[:SHOWN])}{more}")
     if (git.common_dir / "shallow").exists():
         warnings.append("the clone is shallow: commits before its end are not listed")
+    if app.deploy_branch and facts.unpushed and facts.branch:
+        warnings.append(f"{app.deploy_branch} names a source that {facts.remote}/{facts.branch} does not have yet")
     return warnings

@@ -110,11 +110,19 @@ def unpinned(text: str) -> tuple[Line, ...]:
 
 
 def render(pins: Iterable[Pin], *, header: Iterable[str] = (), options: Iterable[str] = ()) -> str:
-    """The file as we write it: comments, options, pins sorted by name."""
-    lines = [*(f"# {line}".rstrip() for line in header), *options]
-    for pin in sorted(pins):
-        lines.append(" \\\n    ".join([str(pin), *(f"--hash={digest}" for digest in sorted(pin.hashes))]))
-    return "".join(f"{line}\n" for line in lines)
+    """The file as we write it: comment lines, options, pins sorted by name."""
+    entries = (
+        " \\\n    ".join([str(pin), *(f"--hash={digest}" for digest in sorted(pin.hashes))]) for pin in sorted(pins)
+    )
+    return "".join(f"{line}\n" for line in (*header, *options, *entries))
+
+
+def same_version(one: Pin, other: Pin) -> bool:
+    """Whether two pins name one release: 1.0 is 1.0.0."""
+    try:
+        return Version(one.version) == Version(other.version)
+    except InvalidVersion:
+        return one.version == other.version
 
 
 def compare(
@@ -194,7 +202,7 @@ def without_credentials(url: str) -> str:
 
 def _logical(text: str) -> Iterator[tuple[int, str]]:
     """Lines joined at backslashes, comments taken away, numbered by their first physical line."""
-    start, parts = 0, []
+    start, parts = 0, list[str]()
     for number, raw in enumerate([*text.splitlines(), ""], start=1):
         if not parts:
             start = number

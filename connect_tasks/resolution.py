@@ -18,12 +18,15 @@ from packaging.utils import canonicalize_name
 
 from . import compiled_pins, poetry_lock, requirements_file, uv_lock
 from .compiled_pins import Resolution
-from .dependencies import POETRY_LOCK, PYPROJECT, UV_LOCK, DependencySource, project_table
+from .dependencies import DependencySource
 from .errors import RequirementRefused, raise_all
 from .interpreters import Interpreter
+from .poetry_lock import POETRY_LOCK
+from .project_file import PYPROJECT, project_table
 from .requirements_file import Pin
 from .tree import REQUIREMENTS
 from .uv_door import Uv
+from .uv_lock import UV_LOCK
 
 #: Options of a declared file that the server's pip must know too.
 _RECORDED = {"-i": "--index-url", "-f": "--find-links"}
@@ -139,7 +142,7 @@ def wants_hashes(source: DependencySource, existing: Mapping[str, Pin]) -> bool:
     """Whether the file is to carry digests: pip's own option in a declared file, uv's in pyproject.toml, or digests in
     the file that is there.
     """
-    if any(line.line.option == "--require-hashes" for line in source.lines):
+    if any(line.line.option == "--require-hashes" or line.line.hashes for line in source.lines):
         return True
     document = (
         project_table(source.project or source.content) if source.kind in {PYPROJECT, UV_LOCK, POETRY_LOCK} else {}
@@ -157,7 +160,7 @@ def _inputs(source: DependencySource, uv: Uv, scratch: Path) -> list[str | Path]
     if (
         source.kind == REQUIREMENTS
     ):  # pinned in place: the lines are the declared ones, not those that we wrote below them
-        return [_written(scratch / "declared.in", _flat(source, uv.directory))]
+        return [_written(scratch / "declared.in", flattened(source, uv.directory))]
     if source.kind != PYPROJECT:
         return [source.path]
     document = project_table(source.content)
@@ -174,7 +177,8 @@ def _inputs(source: DependencySource, uv: Uv, scratch: Path) -> list[str | Path]
     return [path, *more]
 
 
-def _flat(source: DependencySource, directory: Path) -> Iterator[str]:
+def flattened(source: DependencySource, directory: Path) -> Iterator[str]:
+    """The declared lines as one file that may lie anywhere."""
     for line in source.lines:
         if line.line.option in {"-c", "--constraint"}:
             yield f"-c {directory / line.line.value}"
@@ -223,12 +227,13 @@ def _from_uv_lock(source: DependencySource, aim: Aim, uv: Uv, scratch: Path) -> 
         raise uv.failure(done, "uv.lock can't be exported", where=source.path)
     _refuse(done.text, source.path)
     compiled = _select([_written(scratch / "locked.txt", [done.text]), "--no-deps"], aim, uv, scratch, source)
-    via, _ = compiled_pins.annotations(done.text, {uv_lock.name_of(source.project or "")})
+    via, _ = compiled_pins.reasons(done.text, {uv_lock.name_of(source.project or "")})
     return Resolution(pins=compiled.pins, via=via, origins=compiled.origins)
 
 
 def _from_poetry_lock(source: DependencySource, aim: Aim, uv: Uv, scratch: Path) -> Resolution:
-    roots, locked = poetry_lock.requirements(source.content, source.project or "", source.extras, source.groups)
+    roots = [line.line.text for line in source.lines]
+    locked = poetry_lock.constraints(source.content, roots)
     _refuse("\n".join([*roots, *locked]), source.path)
     inputs: list[str | Path] = [
         _written(scratch / "poetry.in", roots),
@@ -255,10 +260,9 @@ def _refuse(text: str, where: str) -> None:
 
 def _form(aim: Aim) -> list[str]:
     """Said in full, so that a uv.toml of this computer can't change what the file looks like."""
-    return [
-        "--no-header", "--annotate", "--annotation-style=split", "--emit-index-annotation", "--strip-extras", "--strip-markers", "--no-emit-index-url",
-        "--no-emit-find-links", "--no-universal", "--no-python-downloads", "--generate-hashes" if aim.hashes else "--no-generate-hashes",
-    ]  # fmt: skip
+    on = ("--annotate", "--annotation-style=split", "--emit-index-annotation", "--strip-extras", "--strip-markers")
+    off = ("--no-header", "--no-emit-index-url", "--no-emit-find-links", "--no-universal", "--no-python-downloads")
+    return [*on, *off, "--generate-hashes" if aim.hashes else "--no-generate-hashes"]
 
 
 def _read(output: Path, source: DependencySource) -> Resolution:

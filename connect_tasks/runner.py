@@ -29,7 +29,8 @@ from .server_address import find_server
 from .verbs import Verb
 from .world import World
 
-Deed = Callable[[App, World, Report], None]
+#: (app, world, report), or for verbs without an app (options, environ, directory, console, report).
+Deed = Callable[..., None]
 #: Names of environment variables whose values are never printed.
 SECRET_NAMES = ("CONNECT_API_KEY", "CONNECT_TASKS_EMULATOR_KEY")
 
@@ -44,11 +45,13 @@ def run_verb(verb: Verb, options: Options, *, directory: Path, environ: Mapping[
         directory /= options.source
     with _terminated_as_interrupt():
         try:
-            _run_apps(verb, options, directory, environ, console, redact, reports)
+            if verb.needs_app:
+                _run_apps(verb, options, directory, environ, console, redact, reports)
+            else:
+                _run_alone(verb, options, directory, environ, console, reports)
         except BaseException as error:  # noqa: BLE001  # the one place that catches: every run ends with a report
-            blank = Report(verb=verb.name, app=options.app, target=options.target)
-            blank.fail(_as_problem(error, environ))
-            reports.append(blank)
+            reports = reports or [Report(verb=verb.name, app=options.app, target=options.target)]
+            reports[-1].fail(_as_problem(error, environ))
     for report in reports:
         if report.error is not None:
             console.problem(report.error)
@@ -95,6 +98,22 @@ def _run_apps(
                 deed(app, world, report)
             except Problem as problem:
                 report.fail(problem)
+
+
+def _run_alone(
+    verb: Verb,
+    options: Options,
+    directory: Path,
+    environ: Mapping[str, str],
+    console: Console,
+    reports: list[Report],
+) -> None:
+    report = Report(verb=verb.name)
+    reports.append(report)
+    try:
+        _deed(verb)(options, environ, directory, console, report)
+    except Problem as problem:
+        report.fail(problem)
 
 
 def _select(verb: Verb, options: Options, root: Path, directory: Path, environ: Mapping[str, str]) -> tuple[App, ...]:

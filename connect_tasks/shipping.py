@@ -36,6 +36,11 @@ def standing(app: App, world: World, facts: Facts, candidate: Candidate) -> Stan
     return Standing(ship=ship, live=live)
 
 
+def untested_trailer(reason: str | None) -> dict[str, str]:
+    """What the commit says where tests were waived."""
+    return {} if reason is None else {"Connect-Untested": reason}
+
+
 def ship(
     app: App, world: World, report: Report, facts: Facts, candidate: Candidate, changes: Sequence[PinChange] = ()
 ) -> None:
@@ -47,7 +52,7 @@ def ship(
         candidate=candidate,
         tests=tests,
         tested=untested is not None or world.evidence.find(tests.subject) is not None,
-        message=commit_message(app, changes, untested=untested),
+        message=commit_message(app, changes=changes, trailers=untested_trailer(untested)),
         in_sync=found.live,
         ship=found.ship,
     )

@@ -11,8 +11,8 @@ from typing import Any
 
 from . import requirements_file
 from .configuration import TestSettings
-from .dependencies import PYPROJECT, extra_requirements, group_requirements, project_table
 from .errors import DependenciesMissing, RequirementRefused
+from .project_file import PYPROJECT, extra_requirements, group_requirements, project_table
 from .tree import REQUIREMENTS
 
 _NAMES = ("test", "tests", "testing", "dev")

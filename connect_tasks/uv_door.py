@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import process
-from .errors import CommandMissing, ResolutionFailed
+from .errors import CommandMissing, RequirementsConflict, ResolutionFailed
 from .index_settings import IndexSettings
 from .secret import Redactor
 
@@ -108,4 +108,5 @@ class Uv:
         reason = self.redact(": ".join(causes)) or f"uv ended with exit status {done.status}"
         if len(reason) > 700:
             reason = f"{reason[:400]} ... {reason[-280:]}"
-        return ResolutionFailed(f"{deed}: {reason}", where=where, hint=self.redact(hints[0]) if hints else None)
+        kind = RequirementsConflict if "No solution found" in done.error_text else ResolutionFailed
+        return kind(f"{deed}: {reason}", where=where, hint=self.redact(hints[0]) if hints else None)

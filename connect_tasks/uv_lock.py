@@ -9,9 +9,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from .dependencies import UV_LOCK, project_table
 from .errors import DependenciesMissing
+from .project_file import project_table
 
+UV_LOCK = "uv.lock"
 _CURE = "uv lock, then commit uv.lock"
 
 
@@ -42,7 +43,7 @@ def _declared(table: Mapping[str, Any]) -> set[tuple[str, str]]:
     lines = [*table.get("dependencies", [])]
     for extra in table.get("optional-dependencies", {}).values():
         lines += extra
-    found = set()
+    found: set[tuple[str, str]] = set()
     for line in lines:
         try:
             requirement = Requirement(str(line))
@@ -53,7 +54,7 @@ def _declared(table: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 
 def _locked(package: Mapping[str, Any]) -> set[tuple[str, str]]:
-    found = set()
+    found: set[tuple[str, str]] = set()
     for row in package.get("metadata", {}).get("requires-dist", []):
         try:
             specifier = str(SpecifierSet(str(row.get("specifier", ""))))

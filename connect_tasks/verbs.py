@@ -28,6 +28,7 @@ class Verb:
     deed: str
     arguments: tuple[Argument, ...] = ()
     several_apps: bool = True  # without --app it is done for each app in turn
+    needs_app: bool = True  # and a repository
 
 
 APP = _argument("--app", metavar="NAME", help="the app, where several are configured")
@@ -117,9 +118,9 @@ VERBS: tuple[Verb, ...] = (
         deed="serve:serve",
         arguments=(
             _argument("--port", type=int, default=3939, metavar="N", help="0 picks a free one (default: %(default)s)"),
-            _argument("--data", metavar="DIR", help="where it keeps its state (default: .connect-server below git's)"),
+            _argument("--data", metavar="DIR", help="where it keeps its state (default: .connect-server)"),
         ),
-        several_apps=False,
+        needs_app=False,
     ),
 )
 

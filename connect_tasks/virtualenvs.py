@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from . import requirements_file
 from .errors import ResolutionFailed
 from .interpreters import Interpreter
@@ -50,9 +52,12 @@ def make(environment: Path, interpreter: Interpreter, uv: Uv, *, relocatable: bo
     return python_of(environment)
 
 
-def install(python: Path, uv: Uv, *arguments: str | Path, where: str | None = None) -> None:
-    """Install into an environment. Raises `ResolutionFailed` with uv's reasons."""
-    done = uv.fetch("pip", "install", "--python", python, "--no-python-downloads", *arguments)
+def install(python: Path, uv: Uv, *arguments: str | Path, where: str | None = None, cached: bool = True) -> None:
+    """Install into an environment; `cached` False where only the index knows the newest release.
+
+    Raises `ResolutionFailed` with uv's reasons.
+    """
+    done = uv.fetch("pip", "install", "--python", python, "--no-python-downloads", *arguments, cached=cached)
     if not done.ok:
         raise uv.failure(done, "the dependencies can't be installed", where=where)
 
@@ -65,7 +70,8 @@ def installed(python: Path, uv: Uv) -> dict[str, Pin]:
     found = requirements_file.pins_of(done.text)
     for line in requirements_file.parse(done.text):
         if line.requirement and line.requirement.url:
-            found.setdefault(line.requirement.name, Pin(name=line.requirement.name, url=line.requirement.url))
+            name = canonicalize_name(line.requirement.name)
+            found.setdefault(name, Pin(name=name, url=line.requirement.url))
     return found
 
 

@@ -64,6 +64,15 @@ def _operations(git: Git) -> Iterator[Problem]:
             yield OperationInProgress(f"{what} is in progress", where=str(git.root), hint=end)
 
 
+def _unmerged(git: Git) -> Iterator[Problem]:
+    entries = git.ask("ls-files", "--unmerged", "-z", "--full-name").stdout.split(b"\0")[:-1]
+    paths = sorted({os.fsdecode(entry.split(b"\t", 1)[1]) for entry in entries})
+    if paths:
+        yield OperationInProgress(
+            f"paths are unmerged: {', '.join(paths[:5])}", hint=f"git add {paths[0]}, once it is mended"
+        )
+
+
 def _locked(git: Git) -> Iterator[Problem]:
     if not lock_is_gone(git, patience=2.0):
         yield index_locked(git, "nothing was written")
@@ -98,7 +107,7 @@ def _hidden(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
             yield GeneratedFileHidden(
                 f"{path} is marked assume-unchanged", hint=f"git update-index --no-assume-unchanged {path}"
             )
-        elif letter == "S" and git.setting("core.sparseCheckout") != "true":
+        elif letter == "S" and not git.flag("core.sparseCheckout"):
             yield GeneratedFileHidden(
                 f"{path} is marked skip-worktree", hint=f"git update-index --no-skip-worktree {path}"
             )

@@ -144,6 +144,7 @@ def test_name_of_the_only_app(tmp_path: Path, text: str, name: str | None) -> No
         ('python = ">=3.10,<3.13"', "python", ">=3.10,<3.13"),
         ('server = "production"', "server", "production"),
         ("push_timeout = 5", "push_timeout", 5.0),
+        ('verify.matches = "[[a]"', "verify", VerifySettings(matches="[[a]")),
         ('description = "two\\nlines"', "description", "two\nlines"),
         ('title = "Überblick 📈"', "title", "Überblick 📈"),
     ],
@@ -342,6 +343,9 @@ def test_nearest_key(tmp_path: Path, key: str) -> None:
     assert f"did you mean {key}?" in str(problem)
 
 
+NAME_ALONE = "must be a name alone: the value comes from the environment and never stands in a file"
+
+
 def test_everything_that_is_wrong_at_once_each_with_its_line(tmp_path: Path) -> None:
     text = """\
 [tool.connect-tasks]
@@ -360,7 +364,7 @@ path = "a/b"
 """
     assert messages(tmp_path, text) == [
         "entrypiont is not a known key; did you mean entrypoint? (pyproject.toml:2)",
-        "apps.a.env[1] must be a name alone: the value comes from the environment and never stands in a file (pyproject.toml:5)",
+        f"apps.a.env[1] {NAME_ALONE} (pyproject.toml:5)",
         "apps.a.verify.status must be a whole number, not a string (pyproject.toml:9)",
         "targets.t.branch must be a string, not a number (pyproject.toml:13)",
         "apps.b.path lies inside a, the directory of app a (pyproject.toml:11)",

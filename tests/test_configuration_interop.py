@@ -86,12 +86,17 @@ def test_every_type_of_publisher_is_a_mode(tmp_path: Path, theirs: str, ours: st
 
 
 def test_publishers_entrypoint(tmp_path: Path) -> None:
-    """A file is an entrypoint for modes that start from a file; for a web app only `entrypointObjectRef` says which object."""
+    """A file is an entrypoint where the mode starts from one; a web app needs an object of it."""
     for kind, entrypoint, more, expected in (
         ("python-streamlit", "main.py", "", "main.py"),
         ("jupyter-notebook", "report.ipynb", "", "report.ipynb"),
         ("python-flask", "main.py", "", None),
-        ("python-shiny", "app.py", 'entrypointObjectRef = "shiny.express.app:app_2e_py"\n', "shiny.express.app:app_2e_py"),
+        (
+            "python-shiny",
+            "app.py",
+            'entrypointObjectRef = "shiny.express.app:app_2e_py"\n',
+            "shiny.express.app:app_2e_py",
+        ),
     ):
         root = tmp_path / kind
         text = PUBLISHER.format(type=kind, entrypoint=entrypoint).replace("[python]", f"{more}[python]")
@@ -152,7 +157,7 @@ def test_a_broken_file_of_publisher(tmp_path: Path, text: str) -> None:
 
 
 def test_reading_other_peoples_repositories_goes_on(tmp_path: Path) -> None:
-    """`check --path` works on repositories that never heard of us; what their tools say wrongly is not ours to refuse."""
+    """`check --path` works where nobody heard of us: what other tools say wrongly is not ours to refuse."""
     write(tmp_path, "app/pyproject.toml", '[tool.rsconnect]\napp_mode = "rmd-shiny"\nentrypoint = "app:app"\n')
     write(tmp_path, "app/.posit/publish/one.toml", "not toml")
     assert for_path(tmp_path, "app").apps == (App(name="app", path="app", entrypoint="app:app"),)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
 from urllib.parse import urlsplit
 
 # Windows opens a device for these, whatever the extension; a checkout there breaks.
@@ -200,7 +201,9 @@ def pattern(text: str) -> str | None:
     if len(text) > 1000:
         return "must have at most 1000 characters"
     try:
-        re.compile(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "[[" warns of sets to come, which is no fault of the user's
+            re.compile(text)
     except (re.error, RecursionError, OverflowError):
         return "is not a valid regular expression"
     return None

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NotStarted", "Running", "running"]
+__all__ = ["NotStarted", "Running", "running", "start"]
 
 
 class NotStarted(Exception):
@@ -64,26 +64,59 @@ def running(
     """
     with tempfile.TemporaryDirectory(prefix="connect-", ignore_cleanup_errors=True) as scratch:
         folder = Path(data) if data is not None else Path(scratch) / "data"
-        repositories = Path(git_root) if git_root is not None else folder / "git"
-        ready, said = Path(scratch) / "ready.json", Path(scratch) / "server.log"
-        command = [sys.executable, "-m", __name__, "--port", str(port), "--data", str(folder), "--stop-with-stdin"]
-        command += ["--git-root", str(repositories), "--ready-file", str(ready)]
-        command += ["--connect-version", connect_version] if connect_version else []
-        command += [part for ability in without for part in ("--without", ability)]
+        versions = ["--connect-version", connect_version] if connect_version else []
+        missing = [part for ability in without for part in ("--without", ability)]
+        server = start(
+            folder,
+            git_root,
+            port=port,
+            api_key=api_key,
+            options=["--stop-with-stdin", *versions, *missing, *options],
+            environment=environment,
+            timeout=timeout,
+        )
+        try:
+            yield server
+        finally:
+            _end(server.process)
+
+
+def start(
+    data: Path,
+    git_root: Path | None = None,
+    *,
+    port: int = 0,
+    api_key: str | None = None,
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+) -> Running:
+    """A real server in a process of its own, which stays when this process ends: end it by its `pid`.
+
+    `data`: the server's directory; its log is `data`/server.log. The rest as for `running`. Raises NotStarted.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    repositories = Path(git_root) if git_root is not None else data / "git"
+    said = data / "server.log"
+    with tempfile.TemporaryDirectory(prefix="connect-ready-") as scratch:
+        ready = Path(scratch) / "ready.json"
+        command = [sys.executable, "-m", __name__, "--port", str(port), "--data", str(data)]
+        command += ["--git-root", str(repositories), "--ready-file", str(ready), *options]
         with said.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603  # our own module
-                [*command, *options],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=_environment(environment, api_key),
-                start_new_session=True,  # a Ctrl-C at the terminal is for the tests, which then end the server
+                start_new_session=True,  # a Ctrl-C at the terminal is for whoever started us, who then ends the server
             )
         try:
             facts = _awaited(process, ready, said, timeout)
-            yield Running(facts["url"], facts["api_key"], facts["pid"], folder, repositories, said, process)
-        finally:
+        except BaseException:
             _end(process)
+            raise
+        return Running(facts["url"], facts["api_key"], facts["pid"], data, repositories, said, process)
 
 
 def _environment(given: Mapping[str, str] | None, api_key: str | None) -> dict[str, str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import FrameType
 
 from connect_tasks.emulator.abilities import HIDDEN, RECENT, names
-from connect_tasks.emulator.server import Application, Settings, serve
+from connect_tasks.emulator.application import Built, Settings
+from connect_tasks.emulator.server import serve
 from connect_tasks.emulator.store import DataDirectoryRefused
 
 KEY_VARIABLE = "CONNECT_TASKS_EMULATOR_KEY"
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         without=tuple(options.without),
         idle_timeout=options.idle_timeout,
         startup_timeout=options.startup_timeout,
+        poll_interval=options.poll_interval,
+        faults=options.faults,
         stop_with_stdin=options.stop_with_stdin,
     )
     try:
@@ -63,12 +66,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--idle-timeout", type=float, default=120.0, help="seconds until an unvisited app is stopped")
     parser.add_argument("--startup-timeout", type=float, default=60.0, help="seconds that an app may take to start")
+    parser.add_argument(
+        "--poll-interval", type=float, default=900.0, help="seconds between polls of git content; 0: never"
+    )
+    parser.add_argument("--faults", action="store_true", help="faults on demand and a request log, for tests")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input is closed")
     return parser
 
 
-def _announce(application: Application, url: str) -> None:
-    print(f"Local Connect {application.context.abilities.version} at {url}/connect/", flush=True)
+def _announce(built: Built) -> None:
+    print(f"Local Connect {built.context.abilities.version} at {built.context.url}/connect/", flush=True)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from starlette.requests import Request
@@ -28,7 +27,6 @@ LARGEST_BODY: Final = 1 << 20  # bytes of a JSON body
 @dataclass(frozen=True, kw_only=True)
 class Context:
     url: str
-    data: Path
     store: Store
     keys: Keys
     abilities: Abilities

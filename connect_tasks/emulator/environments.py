@@ -17,7 +17,6 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import uv
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from connect_tasks.emulator.interpreters import Interpreter
@@ -25,6 +24,7 @@ from connect_tasks.emulator.processes import Log, run
 
 SKIPPED = ("rsconnect-python", "appnope")  # Connect leaves them out too
 WEB_SERVERS = ("waitress", "uvicorn", "h11", "websockets")
+NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 COMPLETE = "complete.json"  # written last: a directory without it is the rest of a build that was cut off
 DROPPED = re.compile(
     r"CONNECT_|VIRTUAL_ENV$|CONDA_PREFIX$|PYTHON(DONTWRITEBYTECODE|PATH|HOME)$|UV_(PYTHON|SYSTEM_PYTHON)$"
@@ -106,6 +106,7 @@ class Environments:
         """Take an environment out of the cache; the next prepare() builds it again."""
         path = self._root / key
         async with self._lock(path):
+            (path / COMPLETE).unlink(missing_ok=True)  # first: half a removed environment must not pass for a whole one
             await asyncio.to_thread(_clear, path)
 
     async def _build(self, key: str, interpreter: Interpreter, wanted: str, log: Log, directory: Path) -> Environment:
@@ -159,15 +160,13 @@ def _is_local(lines: list[str]) -> bool:
 
 
 def _without_skipped(requirements: str) -> tuple[str, list[str]]:
+    """The list without what Connect leaves out, and that; a line that goes on after a backslash is one."""
     kept: list[str] = []
     skipped: list[str] = []
-    for line in requirements.splitlines():
-        try:
-            name = canonicalize_name(Requirement(line.partition(" #")[0].strip().rstrip("\\")).name)
-        except InvalidRequirement:
-            name = None
-        (skipped if name in SKIPPED else kept).append(line)
-    return "\n".join([*kept, ""]), [line.strip() for line in skipped]
+    for line in re.sub(r"\\\r?\n\s*", " ", requirements).splitlines():
+        name = NAME.match(line)
+        (skipped if name and canonicalize_name(name[1]) in SKIPPED else kept).append(line)
+    return "\n".join([*kept, ""]), [re.split(r"\s+(?:#|--hash)", line)[0].strip() for line in skipped]
 
 
 @contextmanager

@@ -181,7 +181,10 @@ def _replacement(fault: Fault) -> tuple[Message, bytes]:
     if content is None:
         content = json.dumps({"code": 1, "error": f"A fault was asked for: {fault.status}.", "payload": None})
     raw = content.encode()
-    headers = {"content-type": fault.content_type or "application/json", "content-length": str(len(raw))} | fault.headers
+    headers = {
+        "content-type": fault.content_type or "application/json",
+        "content-length": str(len(raw)),
+    } | fault.headers
     encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     return {"type": "http.response.start", "status": fault.status or 200, "headers": encoded}, raw
 

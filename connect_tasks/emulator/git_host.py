@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connect_tasks.emulator.processes import pipe
+from connect_tasks.emulator.processes import finish, pipe
 
 Pusher = Callable[[Mapping[str, str]], str | None]
 
@@ -138,12 +138,12 @@ async def _backend(request: Request, send: Send, *, environment: dict[str, str])
     feeding = asyncio.create_task(_feed(request, process))
     try:
         await _answer(request, send, process)
-        await process.wait()
+        await process.wait()  # what it still does after its last word is not to be killed
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
         _kill(process)
-        await asyncio.shield(process.wait())
+        await asyncio.shield(finish(process))
 
 
 async def _feed(request: Request, process: asyncio.subprocess.Process) -> None:

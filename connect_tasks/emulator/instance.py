@@ -157,8 +157,9 @@ class Instance:
         await self.over()
 
     async def kill(self) -> None:
+        """End it now."""
         if self._process is not None:
-            await processes.kill(self._process)
+            processes.drop_lifeline(self._process)
         await self.over()
 
     async def over(self) -> None:

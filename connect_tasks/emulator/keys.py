@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
 import secrets
+import uuid
 from collections.abc import Mapping
+from pathlib import Path
 
+from connect_tasks.emulator.clock import now
 from connect_tasks.emulator.problems import Problem
 from connect_tasks.emulator.records import ApiKey, User
 from connect_tasks.emulator.store import Store
@@ -48,6 +52,31 @@ class Keys:
         stored = self._store.state.find(ApiKey, digest)
         user_guid = stored.user_guid if stored else self._passing.get(digest)
         return self._store.state.find(User, user_guid) if user_guid else None
+
+
+def administrator(store: Store, keys: Keys, data: Path, given: str | None) -> str:
+    """The first user and its key: given, or the one of the last run with this data directory, or a new one."""
+    admins = [user for user in store.state.table(User).values() if user.administrator and not user.locked]
+    admin = min(admins, key=lambda user: user.created_time, default=None)
+    if admin is None:
+        admin = User(guid=str(uuid.uuid4()), username="admin", first_name="Local", last_name="Administrator",
+                     email="admin@localhost", user_role="administrator", created_time=now())  # fmt: skip
+        store.commit(admin)
+    path = data / "api-key"
+    key = given or (path.read_text("utf-8").strip() if path.exists() else "") or secrets.token_urlsafe(24)
+    store.commit(keys.known(key, admin.guid))
+    if given is None:
+        write_private(path, key + "\n")
+    return key
+
+
+def write_private(path: Path, text: str) -> None:
+    """Whole or not at all, readable by the owner only."""
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)
 
 
 def presented(headers: Mapping[str, str]) -> str | None:

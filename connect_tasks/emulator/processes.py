@@ -70,14 +70,20 @@ async def run(
             log(line)
         return await process.wait(), said
     finally:
-        await kill(process)
+        drop_lifeline(process)
+        await asyncio.shield(finish(process))
 
 
-async def kill(process: asyncio.subprocess.Process) -> None:
-    """End the program now: dropping its lifeline makes the supervisor kill every descendant."""
-    if process.stdin is not None:
-        process.stdin.close()
-    await asyncio.shield(process.wait())
+def drop_lifeline(process: asyncio.subprocess.Process) -> None:
+    """Make the supervisor kill the program and every descendant, now."""
+    pipe(process.stdin).close()
+
+
+async def finish(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end of a process whose output nobody reads any more: asyncio sees the end only behind it."""
+    while await pipe(process.stdout).read(LONGEST_LINE):
+        pass
+    await process.wait()
 
 
 def pipe(stream: T | None) -> T:

@@ -6,12 +6,14 @@ from ..actions import CommitGenerated, Shipment
 from ..candidate import Candidate, take_candidate
 from ..commit_message import commit_message
 from ..configuration import App
-from ..connect_manifest import compare, drifted, read_manifest
+from ..connect_manifest import read_manifest
 from ..errors import ManifestStale, RequirementsMissing, raise_all
+from ..manifest_changes import compare, drifted
 from ..outcome import Report, Result
 from ..performance import Performance, note_shipment, perform
+from ..requirements_file import PinChange, pins_of
 from ..requirements_file import compare as compare_pins
-from ..requirements_file import pins_of
+from ..shipping import untested_trailer
 from ..tree import MANIFEST, REQUIREMENTS
 from ..work_tree_checks import work_tree_problems
 from ..world import World
@@ -29,7 +31,8 @@ def commit(app: App, world: World, report: Report) -> None:
         report.result = Result.NOOP
         world.console.note(f"nothing to commit: {candidate.commit[:10]} holds the generated files already")
         return
-    message = commit_message(app, _pin_changes(world, app, candidate), untested=world.options.no_test)
+    changes = _pin_changes(world, app, candidate)
+    message = commit_message(app, changes=changes, trailers=untested_trailer(world.options.no_test))
     action = CommitGenerated(files=dict(candidate.generated), message=message, tree=candidate.tree_id)
     perform((action,), shipment, Performance(app=app, world=world, candidate=candidate), report)
     report.result = Result.CHANGED
@@ -53,7 +56,7 @@ def require_described(app: App, world: World, candidate: Candidate) -> None:
         )
 
 
-def _pin_changes(world: World, app: App, candidate: Candidate):  # type: ignore[no-untyped-def]
+def _pin_changes(world: World, app: App, candidate: Candidate) -> tuple[PinChange, ...]:
     before = world.git.tree(candidate.commit, app.path).get(REQUIREMENTS)
     old = world.git.read([before.oid])[before.oid].decode("utf-8", "replace") if before else ""
     new = candidate.generated.get(REQUIREMENTS, b"").decode("utf-8", "replace")

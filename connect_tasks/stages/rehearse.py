@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -24,8 +23,8 @@ from ..server_address import ServerAddress
 from ..tree import GENERATED
 from ..world import World
 from .release import release
+from .serve import require_emulator
 
-EMULATOR_NEEDS = ("uvicorn", "starlette", "aiohttp")
 CLONE_TIMEOUT = 600.0
 SHOWN = 8
 
@@ -43,11 +42,7 @@ class Stage:
 
 def rehearse(app: App, world: World, report: Report) -> None:
     """Release `app` on a scratch stage; nothing outside a scratch directory changes, nothing but the package index is contacted."""
-    missing = [name for name in EMULATOR_NEEDS if importlib.util.find_spec(name) is None]
-    if missing:
-        raise EmulatorMissing(
-            f"the local Connect server needs {', '.join(missing)}", hint="pip install 'connect-tasks[emulator]'"
-        )
+    require_emulator()
     for note in _not_rehearsed(world.git):
         report.notes.append(note)
         world.console.note(note)
@@ -126,14 +121,7 @@ def _scene(app: App, world: World) -> Iterator[Stage]:
     _run(git, bare, "remote", "remove", "origin")
     clone = scratch / "clone"
     _run(git, scratch, "clone", "--quiet", "--branch", branch, "--", str(bare), str(clone))
-    with ExitStack() as stack:
-        if kept:
-            server, key = _start_and_leave(scratch, repositories, world.environ)
-        else:
-            from ..emulator import running
-
-            live = stack.enter_context(running(scratch / "connect", repositories, environment=_plain(world.environ)))
-            server, key = live.url, live.api_key
+    with _server(scratch / "connect", repositories, world.environ, leave=kept) as (server, key):
         repository = f"{server}/git/{name}.git"
         _run(git, clone, "remote", "set-url", "origin", repository)
         _run(git, clone, "fetch", "--quiet", "origin")
@@ -153,16 +141,21 @@ def _run(git: Git, directory: Path, *arguments: str) -> None:
         raise failed(done)
 
 
-def _plain(environ: Mapping[str, str]) -> dict[str, str]:
-    """The server's environment: the publisher's key has no business there."""
-    return {name: value for name, value in environ.items() if name not in {"CONNECT_API_KEY", "CONNECT_SERVER"}}
+@contextmanager
+def _server(data: Path, repositories: Path, environ: Mapping[str, str], *, leave: bool) -> Iterator[tuple[str, str]]:
+    """The local Connect server: its URL and key. The publisher's own key has no business in its environment."""
+    from ..emulator import NotStarted, running, start
 
-
-def _start_and_leave(scratch: Path, repositories: Path, environ: Mapping[str, str]) -> tuple[str, str]:
-    from ..emulator import start
-
-    server = start(scratch / "connect", repositories, environment=_plain(environ), leave=True)
-    return server.url, server.api_key
+    env = {name: value for name, value in environ.items() if name not in {"CONNECT_API_KEY", "CONNECT_SERVER"}}
+    try:
+        if leave:
+            server = start(data, repositories, environment=env)
+            yield server.url, server.api_key
+            return
+        with running(data, repositories, environment=env) as server:
+            yield server.url, server.api_key
+    except NotStarted as error:
+        raise EmulatorMissing(str(error), hint="run it by hand: python -m connect_tasks serve") from None
 
 
 # what was not rehearsed -------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,30 @@ def manifest(mode: str = "python-api", entrypoint: str | None = "app:app", **met
 
 def app_files(version: str = "one") -> dict[str, str]:
     return {"app.py": WSGI.replace('"one"', repr(version)), "requirements.txt": "", "manifest.json": manifest()}
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, their children, and so on."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += [int(child), *descendants(int(child))]
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def ended(pids: list[int], seconds: float = 20) -> bool:
+    """Whether they all end within that time."""
+    deadline = time.monotonic() + seconds
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(map(alive, pids))
 
 
 def git(*arguments: str, cwd: Path, **variables: str) -> str:
@@ -131,17 +156,18 @@ def api(server: Running) -> Api:
 
 
 @pytest.fixture
-def source(server: Running, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Source]:
-    return lambda name="app", at=None: make_source(at or server, tmp_path / name, f"{request.node.name[:40]}-{name}")
+def source(api: Api, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Source]:
+    return lambda name="app": make_source(api, tmp_path / name, f"{request.node.name[:40]}-{name}")
 
 
-def make_source(server: Running, folder: Path, name: str) -> Source:
+def make_source(api: Api, folder: Path, name: str) -> Source:
     safe = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in f"{os.getpid()}-{name}")
     folder.mkdir()
     git("init", "-q", "-b", "main", cwd=folder)
-    git("config", f"http.{server.url}/.extraHeader", f"Authorization: Key {server.api_key}", cwd=folder)
-    git("remote", "add", "origin", server.git_url(safe), cwd=folder)
-    return Source(folder, server.git_url(safe))
+    url = f"{api.url}/git/{safe}.git"
+    git("config", f"http.{api.url}/.extraHeader", f"Authorization: Key {api.key}", cwd=folder)
+    git("remote", "add", "origin", url, cwd=folder)
+    return Source(folder, url)
 
 
 @pytest.fixture
