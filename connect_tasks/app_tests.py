@@ -91,9 +91,7 @@ def run_tests(
     if environment.note:
         world.console.note(environment.note)
     env = app_environment(app, world.environ, environment.tools_python, stage)
-    found = verify_entrypoint(
-        environment.python, directory, app.mode, app.entrypoint, env, untracked=untracked
-    )
+    found = verify_entrypoint(environment.python, directory, app.mode, app.entrypoint, env, untracked=untracked)
     for note in found.notes:
         world.console.note(note)
     summary = _run_command(app, world, plan, environment, directory, env, found) if plan.command else "no tests"

@@ -49,9 +49,7 @@ def take_candidate(git: Git, app: App) -> Candidate:
             f"the commit {commit[:10]} holds no file under {app.path}",
             hint=f"git add {app.path} && git commit, or correct `path` in [tool.connect-tasks]",
         )
-    generated = {
-        name: path.read_bytes() for name in GENERATED if (path := git.root / app.path / name).is_file()
-    }
+    generated = {name: path.read_bytes() for name in GENERATED if (path := git.root / app.path / name).is_file()}
     return lay_over(git, app.path, commit, tree, generated)
 
 

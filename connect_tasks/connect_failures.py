@@ -10,7 +10,7 @@ from .errors import KeyRejected, Problem, ServerRefused, ServerUnreachable
 #: How much of a foreign text is shown.
 EXCERPT = 200
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-UNAUTHORISED, FORBIDDEN, CONFLICT, SERVER_ERROR = 401, 403, 409, 500
+UNAUTHORISED, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 401, 403, 404, 500
 
 
 class OffServer(Exception):
@@ -63,6 +63,8 @@ def _refused(status: int, words: str, where: str) -> Problem:
     hint = None
     if status == FORBIDDEN:
         hint = "the key's owner needs the publisher role and collaborator rights on this content"
+    elif status == NOT_FOUND:
+        hint = "is `server` the address of Connect itself, with its path if it has one?"
     elif status >= SERVER_ERROR:
         hint = "try again; if it stays, the server's own log says more"
     return ServerRefused(f"the server answered {status}: {plain(words)}", where=where, hint=hint, status=status)

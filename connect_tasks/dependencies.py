@@ -10,10 +10,10 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from . import requirements_file
+from . import poetry_lock, project_file, requirements_file
 from .errors import DependenciesMissing
 from .poetry_lock import POETRY_LOCK
-from .project_file import PYPROJECT, normal, project_requirements, project_table
+from .project_file import PYPROJECT, normal, project_table
 from .requirements_file import Line
 from .tree import REQUIREMENTS
 from .uv_lock import UV_LOCK
@@ -43,7 +43,8 @@ class DependencySource:
     directory.
 
     `content` is that file's text; for a lock file `project` is the text of the pyproject.toml beside it. `lines` are
-    the declared lines, includes followed; lines of a pyproject.toml carry only its name. `declared` for a
+    the declared lines, includes followed; index settings of a pyproject.toml stand among
+    them as pip's options. `declared` for a
     pinned-in-place file: the lines that it remembers.
     """
 
@@ -204,8 +205,8 @@ def _lock(
         )
     project = _text(PYPROJECT, read)
     document = project_table(project)
-    declared = poetry_lock.declared if kind == POETRY_LOCK else project_requirements
-    lines = _parsed(PYPROJECT, "\n".join(declared(document, extras, groups)))
+    tool = poetry_lock if kind == POETRY_LOCK else project_file
+    lines = _project_lines(project, [*tool.index_options(document), *tool.requirements(document, extras, groups)])
     return DependencySource(
         kind=kind,
         path=kind,
@@ -226,7 +227,8 @@ def _project(read: Read, extras: tuple[str, ...], groups: tuple[str, ...]) -> De
             where=PYPROJECT,
             hint="add them, or name a group: pyproject.toml[GROUP]",
         )
-    lines = _parsed(PYPROJECT, "\n".join(project_requirements(document, extras, groups)))
+    declared = project_file.requirements(document, extras, groups)
+    lines = _project_lines(content, [*project_file.index_options(document), *declared])
     return DependencySource(
         kind=PYPROJECT, path=PYPROJECT, content=content, extras=extras, groups=groups, lines=tuple(lines)
     )
@@ -251,6 +253,12 @@ def _lines(path: str, names: frozenset[str], read: Read, seen: frozenset[str] = 
 def _parsed(where: str, text: str) -> Iterator[SourceLine]:
     for line in requirements_file.parse(text):
         yield SourceLine(where=where, line=line)
+
+
+def _project_lines(text: str, declared: Iterable[str]) -> Iterator[SourceLine]:
+    for content in declared:
+        where = project_file.line_of(text, content.rpartition(" ")[2] if content.startswith("-") else content)
+        yield from _parsed(where, content)
 
 
 def _pyproject(names: frozenset[str], read: Read) -> dict[str, Any]:

@@ -78,5 +78,3 @@ def _variables(names: tuple[str, ...]) -> tuple[Action, ...]:
 
 def _vanity_path(path: str) -> str:
     return f"/{path.strip('/')}/"
-
-

@@ -184,7 +184,9 @@ def _visit_draft(shipment: Shipment, deployment: Deployment) -> Shipment:
     if unhealthy:
         kept = f"bundle {shipment.previous} stays live" if shipment.previous else "nothing was activated"
         raise PageUnhealthy(
-            f"the draft of {_short(shipment.commit)} is not healthy: {unhealthy}; {kept}", where=url, hint=_log_hint(deployment)
+            f"the draft of {_short(shipment.commit)} is not healthy: {unhealthy}; {kept}",
+            where=url,
+            hint=_log_hint(deployment),
         )
     return shipment
 
@@ -209,7 +211,9 @@ def _returned(shipment: Shipment, deployment: Deployment, url: str, unhealthy: s
     """Activate the previous bundle again; the problem says how that went."""
     message = f"the live page is not healthy: {unhealthy}"
     if shipment.previous is None or shipment.previous == shipment.bundle:
-        return PageUnhealthy(f"{message}; there is no earlier bundle to return to", where=url, hint=_log_hint(deployment))
+        return PageUnhealthy(
+            f"{message}; there is no earlier bundle to return to", where=url, hint=_log_hint(deployment)
+        )
     try:
         follow(deployment.connect.deploy(_guid(shipment), shipment.previous), deployment)
     except Problem as error:
@@ -224,7 +228,9 @@ def _proved_commit(shipment: Shipment, deployment: Deployment) -> str:
     commit, deadline = _commit(shipment), time.monotonic() + RECORD_LAG
     while True:
         recorded = _recorded_commit(deployment.connect, _guid(shipment))
-        if recorded is not None and (recorded == commit or (shipment.way == "branch" and deployment.same_tree(recorded))):
+        if recorded is not None and (
+            recorded == commit or (shipment.way == "branch" and deployment.same_tree(recorded))
+        ):
             return recorded
         if shipment.way != "branch" or time.monotonic() >= deadline:
             break

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from . import app_mode
 from .app_mode import AppMode
@@ -52,12 +53,15 @@ class Candidate:
 
 
 def find_candidates(sources: Mapping[str, str | bytes]) -> tuple[Candidate, ...]:
-    """Every app that the files of a directory (POSIX path -> content) define, the likeliest first. Files that do not parse define none."""
+    """Every app that the files of a directory (POSIX path -> content) define, the likeliest first.
+
+    Files that do not parse define none.
+    """
     python = {path: content for path, content in sources.items() if path.endswith(".py") and not _ASIDE.search(path)}
     single = sum(1 for path in python if "/" not in path) == 1
     found = [candidate for path, content in python.items() for candidate in _of_file(path, content, single=single)]
     if not found:
-        found = list(_documents(sources))
+        found = list(_content(sources))
     return tuple(sorted(found, key=lambda candidate: (candidate.rank, candidate.entrypoint)))
 
 
@@ -74,14 +78,27 @@ def module_name(path: str) -> str:
 
 
 def module_file(entrypoint: str, paths: Container[str]) -> str | None:
-    """The file among `paths` that holds an entrypoint's module: `pkg.web:app`, and `app.py` as scripts are spelled too."""
+    """The file among `paths` that holds an entrypoint's module, `pkg.web:app`; scripts are spelled `app.py` too."""
     module = entrypoint.partition(":")[0]
     stem = module.removesuffix(".py").replace(".", "/") if "/" not in module else module.removesuffix(".py")
     found = (path for path in (f"{stem}.py", f"{stem}/__init__.py") if stem and path in paths)
     return next(found, None)
 
 
-def _of_file(path: str, content: str | bytes, *, single: bool) -> Iterable[Candidate]:
+def express_entrypoint(entrypoint: str, sources: Mapping[str, str | bytes]) -> str | None:
+    """How Connect starts a Shiny Express file, which holds no app object: `app` -> `shiny.express.app:app_2e_py`.
+
+    None for anything else. It is what rsconnect-python records; it looks at files beside the manifest only.
+    """
+    path = entrypoint.removesuffix(".py") + ".py"
+    content = sources.get(path)
+    if content is None or "/" in path or not any(each.entrypoint == path[:-3] for each in _of_file(path, content)):
+        return None
+    escaped = re.sub(r"^[0-9]|[^a-zA-Z0-9]", lambda match: f"_{ord(match[0]):x}_", path)
+    return f"shiny.express.app:{escaped}"
+
+
+def _of_file(path: str, content: str | bytes, *, single: bool = False) -> Iterable[Candidate]:
     try:
         module = ast.parse(content)
     except (SyntaxError, ValueError):
@@ -188,17 +205,24 @@ def _maker(call: ast.Call, names: Mapping[str, str]) -> AppMode | None:
     return _MAKERS.get(f"{root}.{last}")
 
 
-def _documents(sources: Mapping[str, str | bytes]) -> Iterable[Candidate]:
-    """Content without Python modules: notebooks, Quarto, a saved model, pages."""
-    top = sorted(path for path in sources if "/" not in path)
-    if "_quarto.yml" in top or "_quarto.yaml" in top:
+def documents(mode: AppMode, sources: Iterable[str]) -> tuple[Candidate, ...]:
+    """The documents at the top of the directory that a mode of notebooks or pages could show."""
+    suffix = {"notebook": ".ipynb", "static": ".html", "quarto": ".qmd"}.get(mode.kind)
+    top = sorted(path for path in sources if "/" not in path and suffix and path.endswith(suffix))
+    if "index.html" in top:
+        top = ["index.html"]
+    found = tuple(Candidate(mode=mode, entrypoint=path, rank=0) for path in top)
+    if mode is app_mode.VOILA and len(found) > 1:
+        return (Candidate(mode=mode, entrypoint="", rank=0),)  # a gallery of notebooks
+    return found
+
+
+def _content(sources: Iterable[str]) -> Iterable[Candidate]:
+    """What a directory without Python apps may be: Quarto, notebooks, a saved model, pages."""
+    names = set(sources)
+    if names & {"_quarto.yml", "_quarto.yaml"}:
         yield Candidate(mode=app_mode.QUARTO, entrypoint="", rank=0)
-    for path in top:
-        if path.endswith(".ipynb"):
-            yield Candidate(mode=app_mode.NOTEBOOK, entrypoint=path, rank=1)
-        elif path.endswith(".qmd"):
-            yield Candidate(mode=app_mode.QUARTO, entrypoint=path, rank=1)
-        elif path == "index.html":
-            yield Candidate(mode=app_mode.HTML, entrypoint=path, rank=3)
-    if any(path == "saved_model.pb" or path.endswith("/saved_model.pb") for path in sources):
-        yield Candidate(mode=app_mode.TENSORFLOW, entrypoint="", rank=2)
+    for rank, mode in enumerate((app_mode.NOTEBOOK, app_mode.QUARTO, app_mode.HTML), 1):
+        yield from (replace(candidate, rank=rank) for candidate in documents(mode, names))
+    if any(PurePosixPath(path).name == "saved_model.pb" for path in names):
+        yield Candidate(mode=app_mode.TENSORFLOW, entrypoint="", rank=0)

@@ -86,7 +86,7 @@ def freeze(
         notes += (
             f"the pins are for {platform}; this computer tests with pins of its own where that makes a difference",
         )
-    _install_exactly(local, place, uv, scratch, source.path)
+    _install_exactly(local, source, place, uv, scratch)
     return Frozen(
         text=text.encode(),
         local=local.encode(),
@@ -189,14 +189,14 @@ def _render(source: DependencySource, resolved: Resolution) -> str:
     return text
 
 
-def _install_exactly(text: str, place: Path, uv: Uv, scratch: Path, where: str) -> None:
+def _install_exactly(text: str, source: DependencySource, place: Path, uv: Uv, scratch: Path) -> None:
     """Install the pins with their dependencies: the environment must then hold the pins, no more and no fewer."""
-    python = virtualenvs.python_of(place)
+    python, where = virtualenvs.python_of(place), source.path
     expected = requirements_file.pins_of(text)
     if not expected:
         return
     file = scratch / "frozen.txt"
-    file.write_text(text, encoding="utf-8")
+    file.write_text(requirements_file.anchored(text, uv.directory), encoding="utf-8")
     virtualenvs.install(python, uv, "-r", file, where=where)
     found = virtualenvs.installed(python, uv)
     wrong = [f"{expected[name]} is missing" for name in sorted(set(expected) - set(found))]
@@ -221,7 +221,8 @@ def _for_here(
     lines = [str(pins.get(name, name)) for name in sorted(source.direct)] or [str(pin) for pin in pins.values()]
     if source.kind == REQUIREMENTS:
         lines = list(resolution.flattened(source, uv.directory))
-    declared.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    text = "\n".join((*resolution.options_of(source), *lines))
+    declared.write_text(requirements_file.anchored(text, uv.directory), encoding="utf-8")
     constraints.write_text(requirements_file.render(pins.values()), encoding="utf-8")
     done = uv.fetch(
         "pip", "compile", declared, "--constraints", constraints, "--python", interpreter.path, "--no-header",

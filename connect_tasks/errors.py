@@ -322,7 +322,9 @@ class HookRewrote(CommitFailed):
 
     code = "CT602"
 
-    def __init__(self, message: str, *, contents: dict[str, bytes], where: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, contents: dict[str, bytes], where: str | None = None, hint: str | None = None
+    ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.contents = contents
 

@@ -223,7 +223,7 @@ class Git(GitCalls):
         above = self._attributes_above(directory, revision)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=destination.parent) as scratch:
             env: dict[str, str | None] = {
-                **_bare_repository(Path(scratch), self.common_dir / "objects"),
+                **_bare_repository(Path(scratch), self.common_dir / "objects", sha256=len(tree) == 64),
                 "GIT_INDEX_FILE": str(Path(scratch, "index")),
             }
             if directory == ".":
@@ -282,11 +282,14 @@ def _index_lines(blobs: Mapping[str, Blob | None]) -> bytes:
     return b"".join(f"{blob.mode} {blob.oid}\t".encode() + os.fsencode(path) + b"\0" for path, blob in entries)
 
 
-def _bare_repository(place: Path, objects: Path) -> dict[str, str | None]:
+def _bare_repository(place: Path, objects: Path, *, sha256: bool) -> dict[str, str | None]:
     """The variables that make git work in an empty repository at `place` with the objects of another, and with no configuration."""
     (place / "git" / "refs").mkdir(parents=True)
     (place / "git" / "HEAD").write_text("ref: refs/heads/none\n")
     (place / "files").mkdir()
+    if sha256:
+        config = "[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\tobjectFormat = sha256\n"
+        (place / "git" / "config").write_text(config)
     return {
         "GIT_DIR": str(place / "git"),
         "GIT_WORK_TREE": str(place / "files"),

@@ -127,9 +127,7 @@ def _commit(action: CommitGenerated, shipment: Shipment, performance: Performanc
 def _push(action: PushCommits, shipment: Shipment, performance: Performance, stage: Stage) -> Shipment:
     git, app = performance.world.git, performance.app
     commit = shipment.commit or performance.candidate.commit
-    done = push(
-        git, action.remote, action.branch, commit, timeout=app.push_timeout, replay=Replay(directory=app.path)
-    )
+    done = push(git, action.remote, action.branch, commit, timeout=app.push_timeout, replay=Replay(directory=app.path))
     stage.detail = f"{action.remote} {action.branch} is at {done.commit[:10]}"
     if action.carried:
         stage.detail += f", with {len(action.carried)} of your own commits"

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from .errors import ConfigurationInvalid
 
+#: Where the whole computer is configured.
+COMPUTER = Path("/etc")
+
 
 def pip_options(environ: Mapping[str, str]) -> dict[str, str]:
     """pip's options as `pip install` would see them: files of the computer, the user, the virtualenv, PIP_CONFIG_FILE;
@@ -48,7 +51,7 @@ def _pip_files(environ: Mapping[str, str]) -> Iterator[Path]:
     home = environ.get("HOME") or environ.get("USERPROFILE")
     for base in reversed(environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep)):
         yield Path(base) / "pip" / name
-    yield Path("/etc") / name
+    yield COMPUTER / name
     if sys.platform == "win32":
         for variable in ("PROGRAMDATA", "APPDATA"):
             if environ.get(variable):

@@ -10,34 +10,34 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from . import project_file
 from .errors import DependenciesMissing
-from .project_file import PYPROJECT, group_requirements, normal, project_requirements, project_table
+from .project_file import PYPROJECT, group_requirements, normal, project_table
 
 POETRY_LOCK = "poetry.lock"
 _STALE = "poetry lock, then commit poetry.lock"
 
 
-def declared(document: Mapping[str, Any], extras: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
+def requirements(document: Mapping[str, Any], extras: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
     """The declared requirement lines, of `[project]` and of Poetry's own tables; the latter without versions."""
     extras = tuple(extras)
     own = {normal(name) for name in document.get("project", {}).get("optional-dependencies", {})}
-    lines = project_requirements(document, tuple(extra for extra in extras if normal(extra) in own), ())
+    lines = project_file.requirements(document, tuple(extra for extra in extras if normal(extra) in own), ())
     return (*lines, *_poetry_roots(document, extras, tuple(groups)))
 
 
-def constraints(lock: str, roots: Iterable[str]) -> list[str]:
+def constraints(lock: str, declared: Iterable[str]) -> list[str]:
     """One `name==version` or `name @ url` line for each locked package.
 
-    Raises `DependenciesMissing` when the lock lacks a name that is declared.
+    `declared` are canonical names. Raises `DependenciesMissing` when the lock lacks one of them.
     """
     packages = project_table(lock, POETRY_LOCK).get("package", [])
-    names = {normal(package["name"]) for package in packages}
-    for root in roots:
-        name = normal(re.split(r"[^\w.-]", root, maxsplit=1)[0])
-        if name not in names:
-            raise DependenciesMissing(
-                f"{name} is declared in pyproject.toml and absent from poetry.lock", where=POETRY_LOCK, hint=_STALE
-            )
+    absent = sorted(set(declared) - {normal(package["name"]) for package in packages})
+    if absent:
+        names = ", ".join(absent)
+        raise DependenciesMissing(
+            f"{names} is declared in pyproject.toml and absent from poetry.lock", where=POETRY_LOCK, hint=_STALE
+        )
     return [_locked(package) for package in packages]
 
 

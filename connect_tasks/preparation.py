@@ -45,7 +45,9 @@ def find_python(git: Git, app: App, candidate: Candidate, environ: Mapping[str, 
     named = manifest_minor(candidate, requirement)
     interpreter = find_interpreter(requirement, environ, prefer=named)
     found = tuple(int(part) for part in interpreter.version.split(".")[:2])
-    return Python(requirement=requirement, interpreter=interpreter, minor=requirement.minor or named or (found[0], found[1]))
+    return Python(
+        requirement=requirement, interpreter=interpreter, minor=requirement.minor or named or (found[0], found[1])
+    )
 
 
 def python_requirement(git: Git, app: App, candidate: Candidate) -> PythonRequirement:
@@ -101,7 +103,9 @@ def describe_candidate(
 ) -> tuple[Candidate, Entrypoint]:
     """The candidate with a manifest.json that describes it. Raises `ModeUnknown`, `EntrypointWrong`, `RequirementsMissing`."""
     entrypoint = detect_entrypoint(world.git, app, candidate)
-    written = write_manifest(_for_rsconnect(world, candidate, entrypoint.mode), _request(app, world, candidate, entrypoint, python))
+    written = write_manifest(
+        _for_rsconnect(world, candidate, entrypoint.mode), _request(app, world, candidate, entrypoint, python)
+    )
     previous = candidate.generated.get(MANIFEST)
     content = render_manifest(
         written,
@@ -139,9 +143,7 @@ def _request(
 def _for_rsconnect(world: World, candidate: Candidate, mode: AppMode) -> Path:
     """An export for rsconnect-python: it lists what lies on disk, which is git's tree there and nothing else."""
     if mode.has_python and REQUIREMENTS not in candidate.tree:
-        raise RequirementsMissing(
-            "there is no requirements.txt yet", where=candidate.directory, hint="nox -s freeze"
-        )
+        raise RequirementsMissing("there is no requirements.txt yet", where=candidate.directory, hint="nox -s freeze")
     directory = export(world.git, candidate, world.place("manifest"))
     (directory / MANIFEST).unlink(missing_ok=True)
     return directory

@@ -22,7 +22,7 @@ def project_table(text: str, where: str = PYPROJECT) -> dict[str, Any]:
         raise DependenciesMissing(f"not readable as TOML: {error}", where=where, hint=f"mend {where}") from error
 
 
-def project_requirements(document: Mapping[str, Any], extras: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
+def requirements(document: Mapping[str, Any], extras: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
     """The requirement lines of `[project]`, of the extras and of the PEP 735 groups, includes and references to the
     project's own extras followed."""
     project = document.get("project", {})
@@ -71,6 +71,23 @@ def group_requirements(document: Mapping[str, Any], group: str) -> list[str]:
         raise DependenciesMissing(
             f"no group named {group!r}; there is {_listed(tables)}", where=PYPROJECT, hint="mend [dependency-groups]"
         ) from error
+
+
+def index_options(document: Mapping[str, Any]) -> list[str]:
+    """uv's indexes as pip's options; one that serves only named packages too, since pip has no such thing."""
+    table = document.get("tool", {}).get("uv", {})
+    rows = [row for row in table.get("index", []) if isinstance(row, dict) and "url" in row]
+    defaults = [row["url"] for row in rows if row.get("default")] or [
+        table[key] for key in ("index-url",) if key in table
+    ]
+    further = [row["url"] for row in rows if not row.get("default")] + list(table.get("extra-index-url", []))
+    return [*(f"--index-url {url}" for url in defaults[:1]), *(f"--extra-index-url {url}" for url in further)]
+
+
+def line_of(text: str, needle: str) -> str:
+    """Where a value stands in the file: "pyproject.toml:7", or its name alone where the value is spelled otherwise."""
+    number = next((number for number, line in enumerate(text.splitlines(), start=1) if needle in line), None)
+    return f"{PYPROJECT}:{number}" if number else PYPROJECT
 
 
 def normal(name: str) -> str:

@@ -43,7 +43,8 @@ def gather(app: App, world: World) -> Facts:
     repository = survey(world.git, app, allow_dirty=world.options.allow_dirty)
     problems += repository.problems
     problems += missing_variables(app, world)
-    for ask in (_here, _there):
+    linkable = repository.remote_url is not None or app.repository is not None
+    for ask in (_here, _there if linkable else _knock):
         try:
             found.append(ask(app, world, repository))
         except Problem as problem:
@@ -71,6 +72,11 @@ def _there(app: App, world: World, repository: RepositoryFacts) -> tuple[Connect
     address = app.repository or clone_address(repository.remote_url or "")
     branch = app.deploy_branch or repository.branch or ""
     return connect, survey_server(connect, app, repository=address, branch=branch)
+
+
+def _knock(app: App, world: World, repository: RepositoryFacts) -> None:  # noqa: ARG001  # as _there
+    """The missing remote is a problem already; a dead server or a wrong key would be another."""
+    world.connect(app).user()
 
 
 def missing_variables(app: App, world: World) -> Iterator[Problem]:

@@ -35,9 +35,7 @@ def plan_release(app: App, facts: Facts, decided: Decided) -> tuple[Action, ...]
         actions.append(RunTests(tree=tree, command=str(decided.tests)))
     if decided.ship is None:
         if tree != facts.head_tree:
-            actions.append(
-                CommitGenerated(files=dict(decided.candidate.generated), message=decided.message, tree=tree)
-            )
+            actions.append(CommitGenerated(files=dict(decided.candidate.generated), message=decided.message, tree=tree))
         actions.append(plan_push(facts))
     return (*actions, *server)
 

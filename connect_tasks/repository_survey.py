@@ -22,7 +22,7 @@ from .git_status import Changes
 from .push_verdict import Verdict, read_push
 from .replay import NotReplayable, Replay, check_replay
 from .tree import FILE, GENERATED, Blob
-from .work_tree_checks import work_tree_problems
+from .work_tree_checks import setting_problems, work_tree_problems
 
 NO_CHANGES = Changes()
 #: Names in one line for a person.
@@ -60,12 +60,13 @@ def survey(git: Git, app: App, *, network: bool = True, allow_dirty: bool = Fals
     head = git.head()
     branch = app.branch or head.branch
     url = git.remote_url(app.remote)
-    names = [name for name in (branch, app.deploy_branch) if name is not None and network and url is not None]
+    problems = [*_remote_problems(git, app, url), *setting_problems(git, app)]
+    names = [name for name in (branch, app.deploy_branch) if name is not None and network and not problems]
     with ThreadPoolExecutor(max_workers=4) as pool:  # a remote answers in its own time
         fetched = {name: pool.submit(_fetch, git, app.remote, name) for name in names}
         denied = pool.submit(_probe, git, app, names[-1], head) if names else None
         status = pool.submit(git.changes, app.path)
-        problems = [*_remote_problems(git, app, url), *work_tree_problems(git, app)]
+        problems += work_tree_problems(git, app)
         tips = {name: future.result() for name, future in fetched.items()}
         problems += _some_problem([*(problem for _, problem in tips.values()), denied.result() if denied else None])
         changes = status.result()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -115,6 +116,19 @@ def render(pins: Iterable[Pin], *, header: Iterable[str] = (), options: Iterable
         " \\\n    ".join([str(pin), *(f"--hash={digest}" for digest in sorted(pin.hashes))]) for pin in sorted(pins)
     )
     return "".join(f"{line}\n" for line in (*header, *options, *entries))
+
+
+def anchored(text: str, directory: Path) -> str:
+    """The file for use elsewhere: relative wheel directories and packages start from the directory."""
+    lines = []
+    for line in parse(text):
+        if line.option in {"-f", "--find-links"} and "://" not in line.value:
+            lines.append(f"{line.option} {directory / line.value}")
+        elif line.requirement is None and line.option is None and "://" not in line.text:
+            lines.append(str(directory / line.text))
+        else:
+            lines.append(line.text)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def same_version(one: Pin, other: Pin) -> bool:

@@ -7,19 +7,19 @@ names who wants each pin, and we keep that for the report.
 
 from __future__ import annotations
 
-import re
+import difflib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from . import compiled_pins, poetry_lock, requirements_file, uv_lock
 from .compiled_pins import Resolution
 from .dependencies import DependencySource
-from .errors import RequirementRefused, raise_all
+from .errors import RequirementRefused, UsageWrong, raise_all
 from .interpreters import Interpreter
 from .poetry_lock import POETRY_LOCK
 from .project_file import PYPROJECT, project_table
@@ -60,9 +60,22 @@ class Upgrade:
         return [*(["--upgrade"] if self.all else []), *(f"--upgrade-package={package}" for package in self.packages)]
 
     def covers(self, name: str) -> bool:
-        return self.all or any(
-            canonicalize_name(re.split(r"[=<>!~\[ ]", package, maxsplit=1)[0]) == name for package in self.packages
-        )
+        return self.all or name in map(upgraded_name, self.packages)
+
+
+def upgraded_name(package: str) -> str:
+    """The canonical name in NAME or NAME==VERSION. Raises `UsageWrong` for anything else."""
+    try:
+        requirement = Requirement(package)
+    except InvalidRequirement:
+        requirement = None
+    if (
+        requirement is None
+        or requirement.url
+        or (requirement.specifier and requirements_file.exact(requirement) is None)
+    ):
+        raise UsageWrong(f"--upgrade {package}: neither NAME nor NAME==VERSION", hint="--upgrade flask==3.1.0")
+    return canonicalize_name(requirement.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +107,8 @@ def resolve(
     Raises `ResolutionFailed` with uv's reasons, `RequirementRefused` for an upgrade that belongs to the lock file's
     own tool.
     """
+    for package in upgrade.packages:
+        upgraded_name(package)
     if upgrade and source.kind in {UV_LOCK, POETRY_LOCK}:
         raise RequirementRefused(
             f"the pins come from {source.kind}, which only its own tool may change",
@@ -114,28 +129,37 @@ def resolve(
         # The cache knows what the pins need. It can't know newer releases, so its answer counts only where it is the
         # pins that we have.
         done = uv.run(*command, *uv.arguments, offline=True)
-        if done.ok and (uv.offline or _read(output, source).pins == dict(existing)):
-            return _read(output, source)
+        if done.ok:
+            found = _read(output, source)
+            if uv.offline or found.pins == dict(existing):
+                return found
         _written(output, [requirements_file.render(existing.values())])
     done = uv.fetch(*command, cached=False)
     if not done.ok:
         raise uv.failure(done, "the dependencies can't be resolved", where=source.path)
-    return _read(output, source)
+    resolved = _read(output, source)
+    _all_known(upgrade, resolved.pins)
+    return resolved
+
+
+def _all_known(upgrade: Upgrade, pins: Mapping[str, Pin]) -> None:
+    """uv passes over an upgrade of a name that it does not meet; a person who mistyped would believe that it was
+    done."""
+    for name in map(upgraded_name, upgrade.packages):
+        if name not in pins:
+            nearest = difflib.get_close_matches(name, pins, 1)
+            hint = f"--upgrade {nearest[0]}" if nearest else "name one of the pins in requirements.txt"
+            raise UsageWrong(f"--upgrade {name}: {name} is not among the pins", hint=hint)
 
 
 def options_of(source: DependencySource) -> tuple[str, ...]:
-    """The index options that the app itself declares, for the server's pip, without credentials. What this computer is
-    configured with is not the app's."""
-    found = [
-        f"{_RECORDED[line.line.option]} {line.line.value}".strip()
-        for line in source.lines
-        if line.line.option in _RECORDED
-    ]
-    document = (
-        project_table(source.project or source.content) if source.kind in {PYPROJECT, UV_LOCK, POETRY_LOCK} else {}
+    """The index options that the app itself declares, for the server's pip too. What this computer is configured with
+    is not the app's.
+    """
+    found = (
+        f"{_RECORDED[line.line.option]} {line.line.value}".strip() for line in source.lines if line.line.option in _RECORDED
     )
-    found += poetry_lock.index_options(document) if source.kind == POETRY_LOCK else _uv_options(document)
-    return tuple(dict.fromkeys(requirements_file.without_credentials(option) for option in found))
+    return tuple(dict.fromkeys(found))
 
 
 def wants_hashes(source: DependencySource, existing: Mapping[str, Pin]) -> bool:
@@ -232,8 +256,8 @@ def _from_uv_lock(source: DependencySource, aim: Aim, uv: Uv, scratch: Path) -> 
 
 
 def _from_poetry_lock(source: DependencySource, aim: Aim, uv: Uv, scratch: Path) -> Resolution:
-    roots = [line.line.text for line in source.lines]
-    locked = poetry_lock.constraints(source.content, roots)
+    roots = [line.line.text for line in source.lines]  # Poetry's own indexes are among them, as options that uv reads
+    locked = poetry_lock.constraints(source.content, source.direct)
     _refuse("\n".join([*roots, *locked]), source.path)
     inputs: list[str | Path] = [
         _written(scratch / "poetry.in", roots),
@@ -267,16 +291,6 @@ def _form(aim: Aim) -> list[str]:
 
 def _read(output: Path, source: DependencySource) -> Resolution:
     return compiled_pins.read(output.read_text(encoding="utf-8"), source.path)
-
-
-def _uv_options(document: Mapping[str, Any]) -> list[str]:
-    table = document.get("tool", {}).get("uv", {})
-    rows = [row for row in table.get("index", []) if isinstance(row, dict) and "url" in row]
-    defaults = [row["url"] for row in rows if row.get("default")] or (
-        [table["index-url"]] if "index-url" in table else []
-    )
-    extras = [row["url"] for row in rows if not row.get("default")] + list(table.get("extra-index-url", []))
-    return [*(f"--index-url {url}" for url in defaults[:1]), *(f"--extra-index-url {url}" for url in extras)]
 
 
 def _lock_command(kind: str, upgrade: Upgrade) -> str:

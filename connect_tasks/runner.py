@@ -211,4 +211,3 @@ def _write_report(verb: Verb, options: Options, reports: list[Report], redact: R
         Path(temporary).replace(path)
     except OSError as error:
         raise ReportUnwritten(f"the report could not be written: {error.strerror}", where=str(path)) from None
-

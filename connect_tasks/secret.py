@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 MASK = "****"
 #: Shorter values would mask half of the output: `1`, `dev`, `yes`.
 SHORTEST = 5
-_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@'\"]+@")
+#: A piece of a secret that was cut in two is known as such from this length on.
+PIECE = 8
+#: `ssh://git@host` says nothing; any other userinfo may be a token. Bounded, so that a megabyte of letters costs a megabyte's time.
+_USERINFO = re.compile(r"(?<![a-zA-Z0-9+.-])(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{0,30}://)(?!git@)[^/\s'\"]+@")
+#: The key of somebody else, in a request that some program logged.
+_AUTHORIZATION = re.compile(
+    r"(?i)(?P<header>authorization['\"]?\s*[:=]\s*['\"]?(?:key|basic|bearer|token)\s+)[^\s'\",]+"
+)
 
 
 class Secret:
@@ -37,7 +46,10 @@ class Secret:
 
 
 class Redactor:
-    """Replaces known secrets, in every spelling in which they travel, and the userinfo of any URL."""
+    """Replaces known secrets, in every spelling in which they travel, the userinfo of any URL, and authorization headers.
+
+    A secret that was cut in two, by a line's end or by somebody's limit, is masked on both sides if the pieces stand at the line's edges.
+    """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         self._spellings: tuple[str, ...] = ()
@@ -46,28 +58,74 @@ class Redactor:
     def add(self, *secrets: Secret) -> None:
         found = set(self._spellings)
         for secret in secrets:
-            value = secret.reveal()
-            if len(value) >= SHORTEST:
+            for value in _values(secret.reveal()):
                 found.update(_spellings(value))
         self._spellings = tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
 
     def __call__(self, text: str) -> str:
         for spelling in self._spellings:
             text = text.replace(spelling, MASK)
+        for spelling in self._spellings:
+            text = _without_pieces(text, spelling)
+        text = _AUTHORIZATION.sub(rf"\g<header>{MASK}", text)
         return _USERINFO.sub(rf"\g<scheme>{MASK}@", text)
 
 
-def _spellings(value: str) -> Iterable[str]:
+def _values(value: str) -> Iterator[str]:
+    """What to look for: the value, and each line of one that has several (a private key is logged line by line)."""
+    if len(value) >= SHORTEST:
+        yield value
+    for line in value.splitlines():
+        if len(line.strip()) >= (PIECE if line != value else SHORTEST):
+            yield line.strip()
+
+
+def _spellings(value: str) -> Iterator[str]:
+    raw = value.encode("utf-8", "surrogateescape")  # an environment variable may hold any byte
     yield value
-    yield quote(value, safe="")
-    yield quote_plus(value)
-    raw = value.encode()
-    # Base64 depends on where the value starts within a group of three bytes: as a header ("Basic user:key") it may start anywhere, so the part that is
-    # the same for every neighbour is masked for each of the three offsets.
-    for offset in range(3):
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            encoded = encode(b"\0" * offset + raw).decode()
-            start, end = (0, 2, 3)[offset], len(encoded) - (0 if (len(raw) + offset) % 3 == 0 else 4)
-            if end - start >= SHORTEST:
-                yield encoded[start:end]
+    yield quote_plus(raw)
+    for safe in ("", "/", "!'()*"):  # strict; urllib's default; JavaScript's encodeURIComponent
+        encoded = quote(raw, safe=safe)
+        yield encoded
+        yield re.sub(r"%[0-9A-F]{2}", lambda escape: escape.group().lower(), encoded)
+    for ascii_only in (True, False):
+        yield json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+    yield html.escape(value)
+    yield html.escape(value, quote=False)
     yield raw.hex()
+    yield raw.hex().upper()
+    yield from _base64_cores(raw)
+
+
+def _base64_cores(raw: bytes) -> Iterator[str]:
+    """Base64 depends on where a value starts within a group of three bytes, and in a header ("Basic user:key") it may start anywhere.
+
+    So for each of the three offsets: the characters that are the same whatever stands before and after.
+    """
+    for offset in range(3):
+        bits = 8 * (offset + len(raw))
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(b"\0" * offset + raw).decode()[(0, 2, 3)[offset] : bits // 6]
+
+
+def _without_pieces(text: str, spelling: str) -> str:
+    """Mask a beginning of the secret at a line's end, an end of it at a line's start, and a line that is a part of it."""
+    if len(spelling) <= PIECE:
+        return text
+    head, tail = spelling[:PIECE], spelling[-PIECE:]
+    if head not in text and tail not in text and len(text) > len(spelling):
+        return text
+    return "".join(_without_piece(line, spelling, head, tail) for line in text.splitlines(keepends=True))
+
+
+def _without_piece(line: str, spelling: str, head: str, tail: str) -> str:
+    content = line.strip()
+    if len(content) >= PIECE and content in spelling:
+        return line.replace(content, MASK)
+    start = content.rfind(head)
+    if start >= 0 and spelling.startswith(content[start:]):
+        return line.replace(content[start:], MASK)
+    end = content.find(tail) + PIECE
+    if end >= PIECE and spelling.endswith(content[:end]):
+        return line.replace(content[:end], MASK)
+    return line

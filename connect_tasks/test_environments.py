@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import virtualenvs
+from . import requirements_file, virtualenvs
 from .errors import RequirementsConflict
 from .index_settings import index_settings
 from .interpreters import Interpreter
@@ -55,19 +55,21 @@ def test_environment(
     uv = Uv.of(home, environ, index_settings(environ, home), offline=offline)
     text = requirements.decode("utf-8-sig")
     pins, wanted = scratch / "test-pins.txt", scratch / "test-tools.in"
-    pins.write_text(text, encoding="utf-8")
+    pins.write_text(requirements_file.anchored(text, home), encoding="utf-8")
     wanted.write_text("".join(f"{line}\n" for line in tools.lines), encoding="utf-8")
 
-    def copy(name: str, *files: Path) -> Path:
-        arguments = [part for file in files if file.read_text(encoding="utf-8").strip() for part in ("-r", file)]
-        key = virtualenvs.key_of(_RECIPE, *_computer(interpreter), *(file.read_bytes() for file in files))
+    def copy(name: str, parts: Mapping[Path, tuple[str, ...]]) -> Path:
+        arguments = [argument for file, lines in parts.items() if lines for argument in ("-r", file)]
+        key = virtualenvs.key_of(_RECIPE, *_computer(interpreter), *(repr(lines) for lines in parts.values()))
         return virtualenvs.copy_of(key, cache, scratch / name, _builder(interpreter, uv, arguments), link=link)
 
+    app_part = {pins: tuple(line.text for line in requirements_file.parse(text))}
+    tools_part = {wanted: tools.lines}
     try:
-        python = virtualenvs.python_of(copy("tests", pins, wanted))
+        python = virtualenvs.python_of(copy("tests", app_part | tools_part))
     except RequirementsConflict as conflict:
-        app = copy("app", pins)  # raises by itself where the pins are at fault, not the tools
-        own = copy("tests", wanted)
+        app = copy("app", app_part)  # raises by itself where the pins are at fault, not the tools
+        own = copy("tests", tools_part)
         # At the end of the path: the tools keep what they need, everything else comes from the app's pins.
         packages = virtualenvs.site_packages(app, interpreter)
         (virtualenvs.site_packages(own, interpreter) / "zz_app_environment.pth").write_text(f"{packages}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,9 +29,12 @@ def update_user_index(git: Git, blobs: Mapping[str, Blob | None]) -> None:
         if time.monotonic() >= deadline:
             raise index_locked(git, f"the commit stands, but {', '.join(blobs)} could not be updated in the index")
         time.sleep(0.1)
-    git.run(
-        "--literal-pathspecs", "add", "--refresh", "--", *blobs
-    )  # stat data, so that the next plumbing call sees no false change
+    here = [path for path in blobs if (git.root / path).is_symlink() or (git.root / path).exists()]
+    if here:  # stat data, so that the next plumbing call sees no false change
+        git.run("--literal-pathspecs", "add", "--refresh", "--", *here)
+    left_out = [os.fsencode(path) + b"\0" for path in blobs if path not in here]
+    if left_out and git.flag("core.sparseCheckout"):  # the new entries say so again
+        git.run("update-index", "--skip-worktree", "-z", "--stdin", input=b"".join(left_out))
 
 
 def lock_is_gone(git: Git, *, patience: float) -> bool:

@@ -42,6 +42,7 @@ def work_tree_problems(git: Git, app: App) -> list[Problem]:
     checks = (
         _version(git),
         _operations(git),
+        _unmerged(git),
         _locked(git),
         _identity(git),
         _hidden(git, app, tree),
@@ -49,6 +50,13 @@ def work_tree_problems(git: Git, app: App) -> list[Problem]:
         _names(app, tree),
     )
     return [problem for check in checks for problem in check]
+
+
+def setting_problems(git: Git, app: App) -> Iterator[Problem]:
+    """The configuration has looked already; this is the last moment before the names reach a command line."""
+    for key, name in (("branch", app.branch), ("deploy_branch", app.deploy_branch), ("remote", app.remote)):
+        if name is not None and (name.startswith("-") or not git.ask("check-ref-format", f"refs/heads/{name}").ok):
+            yield NameRefused(f"{name!r} can't be a {key.replace('_', ' ')}", hint=f'{key} = "..." in [tool.connect-tasks]')
 
 
 def _version(git: Git) -> Iterator[Problem]:
@@ -123,7 +131,7 @@ def _hidden(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
             )
     for name in GENERATED:
         if name in tree and tree[name].mode == SYMLINK:
-            yield GeneratedFileHidden(f"{prefix}{name} is a symbolic link", hint=f"git rm {prefix}{name}")
+            yield GeneratedFileHidden(f"{prefix}{name} is a symbolic link", hint=f"git rm {prefix}{name} && git commit -m 'No link'")
 
 
 def _missing_content(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:

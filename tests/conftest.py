@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 #: Variables that would let the tester's own machine decide a test.
-FOREIGN = ("GIT_", "CONNECT_", "RSCONNECT_", "UV_", "VIRTUAL_ENV", "GITHUB_", "GITLAB_", "CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "XDG_")
+FOREIGN = (
+    "GIT_",
+    "CONNECT_",
+    "RSCONNECT_",
+    "UV_",
+    "VIRTUAL_ENV",
+    "GITHUB_",
+    "GITLAB_",
+    "CI",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "COLUMNS",
+    "XDG_",
+)
 #: Of those, what says how to reach the package index from this machine.
 KEPT = ("GIT_SSL_CAINFO", "UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_FIND_LINKS")
 

@@ -269,6 +269,7 @@ def test_explain_names_the_table_that_said_it(tmp_path: Path) -> None:
         ('verify = { path = "//evil.example.com/" }', "verify.path must be a path of the app"),
         ('verify = { path = "https://evil.example.com/" }', "verify.path must be a path of the app"),
         ('verify = { matches = "(" }', "verify.matches is not a valid regular expression"),
+        ("verify = { json = { a = nan } }", "verify.json.a must be a finite number"),
         ("verify = { json = { a = [1] } }", "verify.json.a must be a string, a number or a boolean, not a list"),
         ('verify = { headers = { "a b" = "c" } }', 'verify.headers."a b" must be the name of an HTTP header'),
         ('test = "pytest"', "test must be a table, not a string"),
@@ -528,6 +529,7 @@ def test_the_target_that_was_named(tmp_path: Path) -> None:
     config = loaded(tmp_path, SEVERAL)
     assert config.targets == ("staging", "production")
     assert [app.branch for app in resolve_all(config, "staging", {})] == ["stage", "stage"]
+    assert [app.branch for app in resolve_all(config, None, {"CONNECT_TASKS_TARGET": "staging"})] == ["stage", "stage"]
     assert resolve(config, "stock", "production", {}).branch == "live"
     assert resolve(config, "stock", None, {"CONNECT_TASKS_TARGET": "production"}).target == "production"
     assert resolve(config, "stock", "staging", {"CONNECT_TASKS_TARGET": "production"}).target == "staging"

@@ -139,7 +139,8 @@ def number(least: float, most: float, *, above: bool = False) -> Kind:
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unfit(((), f"must be a number, not {describe(value)}"))
-        if not (least < value if above else least <= value) or not value <= most:  # written so that nan fails
+        inside = least <= value <= most and not (above and value == least)  # false for nan
+        if not inside:
             raise Unfit(((), f"must be {'above' if above else 'at least'} {least:g} and at most {most:g}"))
         return float(value)
 

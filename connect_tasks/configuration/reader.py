@@ -55,8 +55,9 @@ def load(root: Path, directories: Iterable[str] = ()) -> Config:
     inner = [read(f"{directory}/{FILE}") for directory in directories]
     nested = [each for each in inner if each is not None and each.table(TABLE) is not None]
     if not nested and (document is None or document.table(TABLE) is None):
-        message = f"{FILE} has no [tool.connect-tasks] table" if document else f"there is no {FILE}"
-        raise ConfigurationMissing(message, where=FILE, hint="python -m connect_tasks init")
+        message = "there is no [tool.connect-tasks] table" + ("" if document else f", and no {FILE}")
+        hint = f"add the line [tool.connect-tasks] to {FILE}; every key below it has a default or is found"
+        raise ConfigurationMissing(message, where=FILE, hint=hint)
     problems: list[Problem] = []
     document = document or Document(FILE, "", {})
     shared, apps = _read_root(document, problems)

@@ -103,7 +103,7 @@ def start(
         command = [sys.executable, "-m", __name__, "--port", str(port), "--data", str(data)]
         command += ["--git-root", str(repositories), "--ready-file", str(ready), *options]
         with said.open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603  # our own module
+            process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=log,

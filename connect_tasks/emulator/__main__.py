@@ -43,11 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         serve(settings, _announce)
     except (DataDirectoryRefused, ValueError) as refused:
-        print(f"connect_tasks.emulator: {refused}", file=sys.stderr)
-        return 2
+        return _failed(str(refused))
     except OSError as error:
-        print(f"connect_tasks.emulator: {options.host}:{options.port}: {error.strerror or error}", file=sys.stderr)
-        return 2
+        return _failed(f"{error.filename or f'{options.host}:{options.port}'}: {error.strerror or error}")
     return 0
 
 
@@ -75,10 +73,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _announce(built: Built) -> None:
-    print(f"Local Connect {built.context.abilities.version} at {built.context.url}/connect/", flush=True)
+    sys.stdout.write(f"Local Connect {built.context.abilities.version} at {built.context.url}/connect/\n")
+    sys.stdout.flush()
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _failed(why: str) -> int:
+    sys.stderr.write(f"connect_tasks.emulator: {why}\n")
+    return 2
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 

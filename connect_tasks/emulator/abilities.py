@@ -67,7 +67,7 @@ def abilities(version: str = RECENT, without: Collection[str] = ()) -> Abilities
 
 
 def _number(version: str) -> tuple[int, ...]:
-    parts = version.split("-")[0].split(".")
+    parts = version.partition("-")[0].split(".")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
         raise ValueError(f"not a Connect version: {version!r} (example: {RECENT}, or {HIDDEN})")
     return tuple(int(part) for part in parts)

@@ -12,7 +12,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,6 +35,7 @@ from connect_tasks.emulator.rights import require_administrator
 from connect_tasks.emulator.routes import (
     bundles,
     content,
+    dashboard,
     deploy,
     environment,
     jobs,
@@ -92,7 +93,7 @@ class Built:
 
 
 def build(options: Settings, *, url: str) -> Built:
-    """Opens the data directory and makes the server of it. Raises DataDirectoryRefused, ValueError (version, ability)."""
+    """Opens the data directory and makes the server of it. Raises DataDirectoryRefused; ValueError for options."""
     data = options.data.resolve()
     able = abilities(options.connect_version, options.without)
     data.mkdir(parents=True, exist_ok=True)
@@ -135,7 +136,12 @@ def _application(server: Context, poller: Poller | None, options: Settings) -> A
     polling = (poller, options.poll_interval) if poller and options.poll_interval > 0 else None
     router = Starlette(
         routes=_routes(git_host(git_root, pusher=_pusher(server.keys))),
-        exception_handlers={Problem: _refused, HTTPException: _unroutable, Exception: _failed},
+        exception_handlers={
+            Problem: _refused,
+            HTTPException: _unroutable,
+            dashboard.LoggedOut: dashboard.refused,
+            Exception: _failed,
+        },
         lifespan=_life(server, proxy, polling),
     )
     router.router.redirect_slashes = False
@@ -153,6 +159,10 @@ def _routes(git: ASGIApp) -> list[BaseRoute]:
     return [
         Mount("/__api__", routes=api),
         Mount("/git", app=git),
+        Mount("/connect", routes=dashboard.routes),
+        Route("/connect", _to_dashboard),
+        Route("/favicon.ico", dashboard.icon),
+        Route("/", _to_dashboard),
         Route("/__ping__", _ping),
         Route("/__emulator__/key", _key, methods=["POST"]),
     ]
@@ -166,21 +176,27 @@ async def _key(request: Request) -> Response:
     return Answer({"api_key": server.keys.made(user.guid)})
 
 
-async def _ping(request: Request) -> Response:
+async def _ping(_: Request) -> Response:
     return Answer({})
 
 
+async def _to_dashboard(_: Request) -> Response:
+    return RedirectResponse("/connect/")
+
+
 async def _refused(request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, Problem)
+    if request.url.path.startswith("/connect/"):
+        return await dashboard.refused(request, problem)
+    assert isinstance(problem, Problem)  # noqa: S101  # what the router maps to us
     headers = {"www-authenticate": "Key"} if problem.status == 401 else None
     return Answer(problem.body(), status_code=problem.status, headers=headers)
 
 
-async def _unroutable(request: Request, problem: Exception) -> Response:
+async def _unroutable(request: Request, _: Exception) -> Response:
     return await _refused(request, Problem(2))
 
 
-async def _failed(request: Request, problem: Exception) -> Response:
+async def _failed(request: Request, _: Exception) -> Response:
     return await _refused(request, Problem(1))
 
 

@@ -1,4 +1,4 @@
-"""Bundle archives: looked at once when they arrive, unpacked once when they are deployed. Nobody's archive is trusted."""
+"""Bundle archives: looked at when they arrive, unpacked when they are deployed. Nobody's archive is trusted."""
 
 from __future__ import annotations
 
@@ -127,6 +127,6 @@ def _checked(tar: tarfile.TarFile, *, links: bool) -> Iterator[tarfile.TarInfo]:
 
 
 def _refuse_leaving_link(member: tarfile.TarInfo) -> None:
-    target = os.path.normpath(os.path.join(os.path.dirname(member.name), member.linkname))
+    target = os.path.normpath(PurePosixPath(member.name).parent / member.linkname)
     if member.linkname.startswith("/") or target == ".." or target.startswith("../"):
         raise ArchiveRefused(f"the link {member.name!r} leaves the bundle")

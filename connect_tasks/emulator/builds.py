@@ -1,4 +1,4 @@
-"""From an archive to a bundle that can be started: unpacked, with its environment. Done again where the cache was cleared."""
+"""From an archive to a bundle that can be started: unpacked, with its environment."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Builds:
         except BuildFailed as failure:
             raise _failed(str(failure), failure.code, log) from failure
         packages = ", ".join(f"{name}=={version}" for name, version in environment.packages)
-        log(f"Packages in the environment: {packages}")
+        log(f"Packages in the environment: {packages or 'none'}")
         return environment
 
     def _interpreter(self, manifest: Mapping[str, Any], log: Log) -> Interpreter:

@@ -37,7 +37,7 @@ class Context:
 
 
 def context(request: Request) -> Context:
-    return cast(Context, request.app.state.context)
+    return cast("Context", request.app.state.context)
 
 
 def caller(request: Request) -> User:

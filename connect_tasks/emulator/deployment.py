@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from connect_tasks.emulator.archives import ArchiveRefused, manifest_of as manifest_in
+from connect_tasks.emulator import archives
 from connect_tasks.emulator.builds import Builds, BundleUnusable, manifest_of
 from connect_tasks.emulator.clock import now
 from connect_tasks.emulator.launches import Launches
@@ -52,7 +52,8 @@ class Deployments:
         async def work(run: Run) -> None:
             await self._deploy(run, bundle, activate=activate)
 
-        return self.tasks.start(work, user_guid=user_guid, content_guid=content.guid)
+        title = f"Deploy of bundle {bundle.id}" if activate else f"Draft of bundle {bundle.id}"
+        return self.tasks.start(work, title, user_guid=user_guid, content_guid=content.guid)
 
     def deploy_head(self, content_guid: str, *, user_guid: str, activate: bool = True) -> Task:
         """Starts: fetch, a new bundle of the branch's head, its deploy."""
@@ -78,7 +79,8 @@ class Deployments:
                 self._remember(content_guid, last_error=str(failure))
                 raise
 
-        return self.tasks.start(work, user_guid=user_guid, content_guid=content_guid)
+        title = "Deploy of the branch's head" if activate else "Draft of the branch's head"
+        return self.tasks.start(work, title, user_guid=user_guid, content_guid=content_guid)
 
     def build(self, content: Content, bundle_id: str | None, *, user_guid: str) -> Task:
         """Starts preparing a bundle again, without activation. Raises Problem 4, 28, 38, 82."""
@@ -88,7 +90,7 @@ class Deployments:
         async def work(run: Run) -> None:
             run.finish(await self._prepared(run, bundle))
 
-        return self.tasks.start(work, user_guid=user_guid, content_guid=content.guid)
+        return self.tasks.start(work, f"Build of bundle {bundle.id}", user_guid=user_guid, content_guid=content.guid)
 
     def bundle_from(self, content_guid: str, location: Location, *, user_guid: str) -> tuple[str, Task]:
         """Starts making a bundle of any ref, without deploying it; its id is known at once."""
@@ -98,7 +100,8 @@ class Deployments:
             commit = await self._fetched(location, run)
             await self._bundle_of(content_guid, location, commit, run, number)
 
-        return number, self.tasks.start(work, user_guid=user_guid, content_guid=content_guid)
+        title = f"Bundle {number} from {location.ref}"
+        return number, self.tasks.start(work, title, user_guid=user_guid, content_guid=content_guid)
 
     async def uploaded(self, content: Content, upload: Path, *, user_guid: str, metadata: Mapping[str, Any]) -> Bundle:
         """Keeps an uploaded archive as a new bundle. Raises Problem 135."""
@@ -128,7 +131,6 @@ class Deployments:
         return None
 
     async def _fetched(self, location: Location, run: Run) -> str:
-        run.log(f"Fetching {location.repository} ({location.ref})")
         try:
             return await self.repositories.fetch(location.repository, location.ref, run.log)
         except CloneFailed as failure:
@@ -158,13 +160,15 @@ class Deployments:
         """Looks at the archive and keeps it. `directory`: of the repository that it was made of, None for an upload."""
         manifest, problem = None, ""
         try:
-            manifest = (await asyncio.to_thread(manifest_in, archive, links=directory is not None)).stored()
+            manifest = (await asyncio.to_thread(archives.manifest_of, archive, links=directory is not None)).stored()
         except ManifestInvalid as invalid:
             problem = str(invalid)
-        except ArchiveRefused as refused:
+        except archives.ArchiveRefused as refused:
             await asyncio.to_thread(archive.unlink, missing_ok=True)
             raise Problem(135, f"The bundle is refused: {refused}.") from refused
         size, md5, sha1 = await asyncio.to_thread(_digests, archive)
+        # Before the commit: a bundle that is known has its archive.
+        await asyncio.to_thread(archive.replace, self.builds.archive(number))
         self.store.state.content(content_guid)  # it may have been deleted meanwhile
         bundle = Bundle(
             id=number,
@@ -179,7 +183,6 @@ class Deployments:
             manifest=manifest,
             manifest_problem=problem,
         )
-        archive.replace(self.builds.archive(number))  # before the commit: a bundle that is known has its archive
         self.store.commit(bundle)
         return bundle
 

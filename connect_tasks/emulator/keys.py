@@ -9,18 +9,23 @@ import os
 import secrets
 import uuid
 from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
+from typing import Final
 
 from connect_tasks.emulator.clock import now
 from connect_tasks.emulator.problems import Problem
 from connect_tasks.emulator.records import ApiKey, User
 from connect_tasks.emulator.store import Store
 
+COOKIE: Final = "connect-tasks-session"
+
 
 class Keys:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._passing: dict[str, str] = {}  # digest -> user, for the keys of running content: gone with the server
+        self._sessions: dict[str, str] = {}  # digest -> user, of people at the dashboard: same
 
     def made(self, user_guid: str) -> str:
         """A new lasting key."""
@@ -36,6 +41,22 @@ class Keys:
         key = secrets.token_urlsafe(24)
         self._passing[_digest(key)] = user_guid
         return key
+
+    def opened(self, user_guid: str) -> str:
+        """A new session of a person at the dashboard: a cookie's value, which no API call takes."""
+        session = secrets.token_urlsafe(24)
+        self._sessions[_digest(session)] = user_guid
+        return session
+
+    def closed(self, session: str) -> None:
+        self._sessions.pop(_digest(session), None)
+
+    def person(self, headers: Mapping[str, str]) -> User | None:
+        """Who is logged in at the dashboard, by the cookie."""
+        session = session_of(headers)
+        user_guid = self._sessions.get(_digest(session)) if session else None
+        user = self._store.state.find(User, user_guid) if user_guid else None
+        return user if user is not None and not user.locked else None
 
     def visitor(self, headers: Mapping[str, str]) -> User | None:
         """Who sent the request; None without credentials. Raises Problem 30 for wrong ones."""
@@ -74,7 +95,7 @@ def write_private(path: Path, text: str) -> None:
     """Whole or not at all, readable by the owner only."""
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     partial.replace(path)
 
@@ -94,6 +115,22 @@ def presented(headers: Mapping[str, str]) -> str | None:
             return scheme  # the bare key: what rsconnect sends behind Snowflake
         return ""
     return None
+
+
+def session_of(headers: Mapping[str, str]) -> str | None:
+    """The value of the dashboard's cookie."""
+    if COOKIE not in headers.get("cookie", ""):
+        return None
+    try:
+        morsel = SimpleCookie(headers["cookie"]).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def without_session(cookies: str) -> str:
+    """A Cookie header without the dashboard's own: content never sees it."""
+    return ";".join(part for part in cookies.split(";") if part.partition("=")[0].strip() != COOKIE).strip()
 
 
 def _password(encoded: str) -> str:

@@ -1,4 +1,4 @@
-"""From a bundle to a running process: what to start for which visitor path, when the old one goes, which jobs there were."""
+"""From a bundle to a running process: what to start for which path, when the old one goes, which jobs there were."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Launches:
     async def warm(self, content: Content, bundle: Bundle) -> None:
         """Starts the new bundle before the switch where visitors are using the old one: nobody waits for its start.
 
-        That it does not start is not the deploy's failure: on Connect, too, such content is deployed and its page fails.
+        That it does not start is not the deploy's failure: Connect, too, deploys such content, and its page fails.
         """
         if not any(job.alive and job.launch.guid == content.guid for job in self._instances.jobs()):
             return

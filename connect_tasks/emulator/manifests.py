@@ -56,7 +56,7 @@ class Manifest:
 
 
 def read_manifest(text: bytes, *, root: str) -> Manifest:
-    """Checksums and file lists are not looked at: real servers deploy bundles whose sums differ. Raises ManifestInvalid."""
+    """Raises ManifestInvalid. Checksums are not looked at: real servers deploy bundles whose sums differ."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):

@@ -48,7 +48,10 @@ class Poller:
             return  # changed while the remote was asked
         if problem:
             self.store.commit(replace(current, last_error=problem))
-        elif (current.repository, current.branch) == (repository.repository, repository.branch):
-            # A commit whose deploy failed is not tried again: its error stands until the branch moves.
-            if commit != current.last_known_commit:
-                self.deployments.deploy_head(content.guid, user_guid=content.owner_guid)
+        elif _place(current) == _place(repository) and commit != current.last_known_commit:
+            # (A commit whose deploy failed is not tried again: its error stands until the branch moves.)
+            self.deployments.deploy_head(content.guid, user_guid=content.owner_guid)
+
+
+def _place(repository: Repository) -> tuple[str, str]:
+    return repository.repository, repository.branch

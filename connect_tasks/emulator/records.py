@@ -114,6 +114,7 @@ class Task(Record):
     user_guid: str
     content_guid: str | None
     started_time: str
+    title: str = ""  # what it does, for people
     finished: bool = False
     code: int = 0
     error: str = ""

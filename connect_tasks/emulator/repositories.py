@@ -26,6 +26,7 @@ SETTINGS = {
 }
 SCRATCH = ".scratch-"
 FULL_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-")  # what git allows in no ref: main~1 is an expression
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -48,7 +49,7 @@ class Repositories:
         Raises CloneFailed.
         """
         mirror = self._mirror(url)
-        if not ref or ref.startswith("-") or UNPRINTABLE.search(ref):
+        if not ref or NO_NAME.search(ref):
             raise CloneFailed(f"{ref!r} is no name of a branch, tag or commit")
         async with self._locks.setdefault(mirror, asyncio.Lock()):
             await self._update(mirror, url, log)

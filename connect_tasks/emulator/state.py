@@ -186,7 +186,7 @@ def linked_repository(content_guid: str, body: Mapping[str, Any]) -> Repository:
 
 
 def changed_repository(repository: Repository, body: Mapping[str, Any]) -> Repository:
-    """The settings with the fields of the body. The remote is not contacted: a wrong branch shows in the deploy task."""
+    """The settings with the fields of the body. The remote is not asked: a wrong branch shows in the deploy task."""
     changes: dict[str, Any] = {}
     if "repository" in body:
         changes["repository"] = repository_url(body["repository"])
@@ -198,10 +198,7 @@ def changed_repository(repository: Repository, body: Mapping[str, Any]) -> Repos
         if not isinstance(body["polling"], bool):
             raise Problem(25, "The field polling is true or false.")
         changes["polling"] = body["polling"]
-    moved = any(
-        changes.get(name, getattr(repository, name)) != getattr(repository, name) for name in ("repository", "branch")
-    )
-    if moved:
+    if any(name in changes and changes[name] != getattr(repository, name) for name in ("repository", "branch")):
         changes |= {"last_error": None, "last_known_commit": None}
     return replace(repository, **changes)
 

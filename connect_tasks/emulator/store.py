@@ -1,7 +1,7 @@
 """The state on disk: one SQLite file, written before the answer leaves the server.
 
-Write-ahead log with synchronous=NORMAL: a commit is in the operating system's hands when it returns, so that it survives
-any death of the process (not a power cut, for which a laptop's rehearsal server need not pay a disk flush per call).
+Write-ahead log with synchronous=NORMAL: a commit is in the operating system's hands when it returns, so that it
+survives any death of the process (not a power cut, for which a rehearsal server need not pay a disk flush per call).
 """
 
 from __future__ import annotations

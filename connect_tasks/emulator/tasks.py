@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -81,9 +81,15 @@ class Tasks:
                 run = Run(task, store, self._path(task.id))
                 run.finish(failure=INTERRUPTED, kind="interrupted-error")
 
-    def start(self, work: Work, *, user_guid: str, content_guid: str | None = None) -> Task:
+    def start(self, work: Work, title: str, *, user_guid: str, content_guid: str | None = None) -> Task:
         """Starts the work; the tasks of one content item run one after another."""
-        task = Task(id=secrets.token_hex(8), user_guid=user_guid, content_guid=content_guid, started_time=now())
+        task = Task(
+            id=secrets.token_hex(8),
+            user_guid=user_guid,
+            content_guid=content_guid,
+            started_time=now(),
+            title=title,
+        )
         self._store.commit(task)
         run = Run(task, self._store, self._path(task.id))
         self._running[task.id] = run
@@ -114,10 +120,8 @@ class Tasks:
         """The documented answer; held until the task ends or `wait` seconds are over. Raises Problem 141, 13."""
         run = self._running.get(task_id)
         if run is not None and wait:
-            try:
+            with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(run.ended.wait(), wait)
-            except asyncio.TimeoutError:
-                pass
         task = run.task if run is not None else self._store.state.find(Task, task_id)
         if task is None:
             raise Problem(141)

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -165,34 +166,50 @@ def _type_name(value):
 def _run_script(directory, module_name, mode):
     """Run a script as its framework does, without its server."""
     path = os.path.join(directory, *module_name.split(".")) + ".py"
+    package = mode.partition("-")[2]
+    error = _run_streamlit(path, directory) if package == "streamlit" else _run_bokeh(path, directory, package)
+    if error:
+        return {"outcome": "failed", "error": error}
     result = {"origin": _inside(path, directory), "objects": [], "outcome": "found"}
-    if mode == "python-streamlit":
-        from streamlit.testing.v1 import AppTest
+    if not _uses(package, path, directory):
+        chosen = {"name": None, "kind": None, "type": "a script", "problem": "it does not import " + package}
+        result.update(outcome="wrong", chosen=chosen)
+    return result
 
-        test = AppTest.from_file(path, default_timeout=3600)
-        test.run()
-        for element in test.exception:
-            message = element.message
-            return {
-                "outcome": "failed",
-                "error": {"type": "", "message": message, "frames": _app_lines(element.stack_trace, directory)},
-            }
-        return result
+
+def _run_streamlit(path, directory):
+    from streamlit.testing.v1 import AppTest
+
+    test = AppTest.from_file(path, default_timeout=3600)
+    test.run()
+    for element in test.exception:
+        return _describe_text(element.proto.type, element.message, element.stack_trace, directory)
+    return None
+
+
+def _run_bokeh(path, directory, package):
+    importlib.import_module(package)  # named as missing before the script is blamed
     from bokeh.application import Application
     from bokeh.application.handlers import ScriptHandler
 
-    if mode == "python-panel":
-        importlib.import_module("panel")  # named as missing before the script is blamed
     handler = ScriptHandler(filename=path)
     if not handler.failed:
         Application(handler).create_document()
-    if handler.failed:
-        lines = _app_lines((handler.error_detail or "").splitlines(), directory)
-        return {
-            "outcome": "failed",
-            "error": {"type": "", "message": (handler.error or "").strip().splitlines()[0], "frames": lines},
-        }
-    return result
+    if not handler.failed:
+        return None
+    lines = (handler.error_detail or handler.error or "").strip().splitlines()
+    kind, _, message = lines[-1].partition(": ")
+    return _describe_text(kind, message, lines, directory)
+
+
+def _uses(package, path, directory):
+    """Whether the script, or a module of the app that it has loaded, imports its framework."""
+    loaded = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    for file in [path] + [file for file in loaded if file and _is_apps(file, directory)]:
+        with open(file, "rb") as source:
+            if re.search(rb"^\s*(import|from)\s+" + package.encode() + rb"\b", source.read(), re.MULTILINE):
+                return True
+    return False
 
 
 def _disarm_gradio():
@@ -229,26 +246,32 @@ def _frame(frame, directory):
     return {"file": _inside(frame.filename, directory), "line": frame.lineno, "text": (frame.line or "").strip()}
 
 
-def _app_lines(lines, directory):
-    """The app's own places in a traceback that we have as text only."""
+def _describe_text(kind, message, lines, directory):
+    """The same for an exception of which a framework has left the text only."""
     frames = []
-    for line in lines:
-        for part in str(line).splitlines():
-            head, _, rest = part.strip().partition('", line ')
-            if head.startswith('File "') and _is_apps(head[6:], directory):
-                frames.append(
-                    {
-                        "file": _inside(head[6:], directory),
-                        "line": int("".join(c for c in rest.partition(",")[0] if c.isdigit()) or 1),
-                        "text": "",
-                    }
-                )
-    return frames
+    for line in "\n".join(map(str, lines)).splitlines():
+        found = re.match(r'\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', line)
+        if found and _is_apps(found["file"], directory):
+            frames.append({"file": _inside(found["file"], directory), "line": int(found["line"]), "text": ""})
+    missing = re.match(r"No module named '(?P<name>[^']+)'", message)
+    name = missing["name"] if missing else None
+    return {
+        "type": kind,
+        "message": message,
+        "frames": frames,
+        "name": name,
+        "file": None,
+        "shadows": _shadows(directory),
+    }
 
 
 def _is_apps(path, directory):
-    inside = _inside(path, directory)
-    return bool(inside) and not os.path.isabs(inside) and "site-packages" not in inside.split("/")
+    real = os.path.realpath(path)
+    return (
+        not path.startswith("<")
+        and real.startswith(directory + os.sep)
+        and "site-packages" not in real[len(directory) :].split(os.sep)
+    )
 
 
 def _inside(path, directory):
@@ -328,6 +351,11 @@ class _Guard(threading.Thread):
 
 def _end():
     """Leave at once, without waiting for threads, and take along the processes that the app has started."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # closed, replaced or None: it is the app's
+            pass
     if hasattr(os, "killpg") and os.getpid() == os.getpgrp():
         os.killpg(0, signal.SIGKILL)  # us too: the result is on disk, the status says nothing
     os._exit(0)

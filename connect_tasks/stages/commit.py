@@ -46,9 +46,7 @@ def require_described(app: App, world: World, candidate: Candidate) -> None:
     if REQUIREMENTS not in candidate.tree and read_manifest(content).get("python"):
         raise RequirementsMissing("there is no requirements.txt yet", where=app.path, hint="nox -s freeze")
     checksums = world.git.checksums(blob.oid for blob in candidate.tree.values())
-    found = compare(
-        read_manifest(content), candidate.tree, checksums, include=app.include, exclude=app.exclude
-    )
+    found = compare(read_manifest(content), candidate.tree, checksums, include=app.include, exclude=app.exclude)
     if drifted(found):
         first = next(change for change in found if change.matters)
         raise ManifestStale(

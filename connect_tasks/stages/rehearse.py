@@ -14,6 +14,7 @@ from .. import process
 from ..clone_address import repository_name
 from ..configuration import App
 from ..connect import Connect
+from ..emulator import NotStarted, Running, running, start
 from ..errors import EmulatorMissing, NoCommits, Problem
 from ..evidence import EvidenceStore
 from ..git import Git, failed
@@ -30,14 +31,15 @@ SHOWN = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
-    """The scratch world of a rehearsal."""
+class Scratch:
+    """The scratch world of a rehearsal: clone, remote, server."""
 
     clone: Path
     url: str
     key: str
     repository: str
     branch: str
+    pid: int
 
 
 def rehearse(app: App, world: World, report: Report) -> None:
@@ -47,38 +49,40 @@ def rehearse(app: App, world: World, report: Report) -> None:
         report.notes.append(note)
         world.console.note(note)
     with ExitStack() as stack:
-        with world.console.stage(report, "scene") as scene:
-            stage = stack.enter_context(_scene(app, world))
-            scene.detail = f"scratch clone of {world.git.root.name}, local Connect at {stage.url}"
-        rehearsed, around = _on_stage(app, world, stage)
+        with world.console.stage(report, "setup") as setup:
+            scratch = stack.enter_context(_setup(app, world))
+            setup.detail = f"scratch clone of {world.git.root.name}, local Connect at {scratch.url}"
+        rehearsed, around = _in_scratch(app, world, scratch)
         release(rehearsed, around, report)
-        with world.console.stage(report, "curtain") as curtain:
+        with world.console.stage(report, "visit") as visit:
             page = around.connect(rehearsed).visit(_page(report, rehearsed), timeout=app.verify.timeout)
-            curtain.detail = f"{page.url} answers {page.status}; live commit {report.live_commit}"
+            visit.detail = f"{page.url} answers {page.status}, commit {report.live_commit} is live"
         if world.options.keep:
-            world.console.line(f"   the server stays up: {stage.url}  key {stage.key}")
+            world.console.line(
+                f"   the server stays up: {scratch.url}  key {scratch.key}  (stop it: kill {scratch.pid})"
+            )
 
 
 def _page(report: Report, app: App) -> str:
     return f"{report.url}{app.verify.path.lstrip('/')}"
 
 
-def _on_stage(app: App, world: World, stage: Stage) -> tuple[App, World]:
+def _in_scratch(app: App, world: World, scratch: Scratch) -> tuple[App, World]:
     """The app and the world with everything that points outside replaced."""
-    environ = {**world.environ, "CONNECT_SERVER": stage.url, "CONNECT_API_KEY": stage.key}
+    environ = {**world.environ, "CONNECT_SERVER": scratch.url, "CONNECT_API_KEY": scratch.key}
     environ.update({name: "rehearsal" for name in app.env if not environ.get(name)})
-    header = {f"http.{stage.url}/.extraHeader": f"Authorization: Key {stage.key}"}
-    git = _with_identity(Git.discover(stage.clone, environ, header))
+    header = {f"http.{scratch.url}/.extraHeader": f"Authorization: Key {scratch.key}"}
+    git = _with_identity(Git.discover(scratch.clone, environ, header))
     rehearsed = replace(
         app,
-        server=stage.url,
+        server=scratch.url,
         remote="origin",
-        branch=stage.branch,
-        repository=stage.repository,
+        branch=scratch.branch,
+        repository=scratch.repository,
         guid=None,
         target=None,
     )
-    address = ServerAddress(url=stage.url, key=Secret(stage.key), source="the rehearsal")
+    address = ServerAddress(url=scratch.url, key=Secret(scratch.key), source="the rehearsal")
     around = replace(
         world,
         git=git,
@@ -103,7 +107,7 @@ def _with_identity(git: Git) -> Git:
 
 
 @contextmanager
-def _scene(app: App, world: World) -> Iterator[Stage]:
+def _setup(app: App, world: World) -> Iterator[Scratch]:
     git = world.git
     head = git.head()
     if head.commit is None:
@@ -121,15 +125,22 @@ def _scene(app: App, world: World) -> Iterator[Stage]:
     _run(git, bare, "remote", "remove", "origin")
     clone = scratch / "clone"
     _run(git, scratch, "clone", "--quiet", "--branch", branch, "--", str(bare), str(clone))
-    with _server(scratch / "connect", repositories, world.environ, leave=kept) as (server, key):
-        repository = f"{server}/git/{name}.git"
+    with _server(scratch / "connect", repositories, world.environ, leave=kept) as server:
+        repository = server.git_url(name)
         _run(git, clone, "remote", "set-url", "origin", repository)
         _run(git, clone, "fetch", "--quiet", "origin")
         for generated in GENERATED:
             source = git.root / app.path / generated
             if source.is_file():
                 shutil.copyfile(source, clone / app.path / generated)
-        yield Stage(clone=clone, url=server, key=key, repository=repository, branch=branch)
+        yield Scratch(
+            clone=clone,
+            url=server.url,
+            key=server.api_key,
+            repository=repository,
+            branch=branch,
+            pid=server.pid,
+        )
 
 
 def _run(git: Git, directory: Path, *arguments: str) -> None:
@@ -142,18 +153,16 @@ def _run(git: Git, directory: Path, *arguments: str) -> None:
 
 
 @contextmanager
-def _server(data: Path, repositories: Path, environ: Mapping[str, str], *, leave: bool) -> Iterator[tuple[str, str]]:
-    """The local Connect server: its URL and key. The publisher's own key has no business in its environment."""
-    from ..emulator import NotStarted, running, start
-
+def _server(data: Path, repositories: Path, environ: Mapping[str, str], *, leave: bool) -> Iterator[Running]:
+    """The local Connect server. The publisher's own key has no business in its environment."""
     env = {name: value for name, value in environ.items() if name not in {"CONNECT_API_KEY", "CONNECT_SERVER"}}
     try:
         if leave:
             server = start(data, repositories, environment=env)
-            yield server.url, server.api_key
+            yield server
             return
         with running(data, repositories, environment=env) as server:
-            yield server.url, server.api_key
+            yield server
     except NotStarted as error:
         raise EmulatorMissing(str(error), hint="run it by hand: python -m connect_tasks serve") from None
 

@@ -99,7 +99,10 @@ def serve(index: Index) -> Iterator[Index]:
             self.send_header("Content-Type", "text/html" if body.startswith(b"<!") else "application/octet-stream")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET
 
         def log_message(self, *_args: object) -> None:
             pass

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.environment import Upgrade
-from connect_tasks.errors import RequirementRefused, RequirementsConflict, ResolutionFailed
+from connect_tasks.errors import Problems, RequirementRefused, RequirementsConflict, ResolutionFailed, UsageWrong
 
 from .conftest import Freeze
 from .index import Index
@@ -77,9 +77,16 @@ def test_upgrade_to_a_named_version_may_go_down(app: Path, freeze: Freeze) -> No
 def test_upgrade_of_an_unknown_name_is_an_error_that_names_the_nearest(app: Path, freeze: Freeze) -> None:
     (app / "requirements.in").write_text("web\n")
     freeze()
-    with pytest.raises(RequirementRefused, match="wbe is not among the pins") as caught:
+    with pytest.raises(UsageWrong, match="wbe is not among the pins") as caught:
         freeze(upgrade=Upgrade(packages=("wbe",)))
     assert "web" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("package", ["web>=1", "-e .", "web @ https://host.example/w.whl", ""])
+def test_upgrade_of_nonsense_is_an_error(app: Path, freeze: Freeze, package: str) -> None:
+    (app / "requirements.in").write_text("web\n")
+    with pytest.raises(UsageWrong, match="neither NAME nor NAME==VERSION"):
+        freeze(upgrade=Upgrade(packages=(package,)))
 
 
 def test_a_changed_declaration_moves_only_what_it_must(app: Path, freeze: Freeze, index: Index) -> None:
@@ -192,7 +199,7 @@ def test_what_must_not_be_shipped_is_refused_by_line(app: Path, freeze: Freeze, 
 
 def test_every_refused_line_is_told_at_once(app: Path, freeze: Freeze) -> None:
     (app / "requirements.in").write_text("-e .\ncore\n/opt/x.whl\n")
-    with pytest.raises(RequirementRefused) as caught:
+    with pytest.raises(Problems) as caught:
         freeze()
     assert [problem.where for problem in caught.value.problems] == ["requirements.in:1", "requirements.in:3"]
 

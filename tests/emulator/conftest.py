@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 import requests
 
-from connect_tasks.emulator import Running, running
+from connect_tasks.emulator import Running
+from connect_tasks.emulator.pytest_plugin import connect_server
+
+__all__ = ["connect_server"]
 
 #: A web app that needs no package at all: environments build in no time.
 WSGI = """
@@ -144,10 +147,9 @@ class Source:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CONNECT_", "GIT_"))}
-    with running(tmp_path_factory.mktemp("connect"), environment=kept) as server:
-        yield server
+def server(connect_server: Running) -> Running:
+    """The fixture that others get from the plugin."""
+    return connect_server
 
 
 @pytest.fixture

@@ -136,7 +136,11 @@ def test_bundles_stay_with_their_content_and_their_mode(api: Api, content: Made)
 
 
 def test_static_content_needs_no_python(api: Api, content: Made) -> None:
-    files = {"manifest.json": manifest("static", None, primary_html="start.html"), "start.html": "<p>hi", "a/b.css": "b{}"}
+    files = {
+        "manifest.json": manifest("static", None, primary_html="start.html"),
+        "start.html": "<p>hi",
+        "a/b.css": "b{}",
+    }
     uploaded(api, content, archive(files))
     api.deployed(content["guid"])
     assert api.visit(f"/content/{content['guid']}/").text == "<p>hi"

@@ -125,7 +125,10 @@ def test_pages_are_private_until_they_are_shared(
     assert viewer.visit(f"/content/{guid}/").status_code == 403
     assert Api(api.url, "wrong").visit(f"/content/{guid}/").status_code == 401
     api.made("PATCH", f"v1/content/{guid}", {"access_type": "logged_in"})
-    assert (anonymous.visit(f"/content/{guid}/").status_code, viewer.visit(f"/content/{guid}/").status_code) == (401, 200)
+    assert (anonymous.visit(f"/content/{guid}/").status_code, viewer.visit(f"/content/{guid}/").status_code) == (
+        401,
+        200,
+    )
     api.made("PATCH", f"v1/content/{guid}", {"access_type": "all"})
     assert anonymous.visit(f"/content/{guid}/").status_code == 200
     assert anonymous.visit(f"/content/{guid}/_bundle{bundle}/").status_code == 401

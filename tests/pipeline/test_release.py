@@ -109,7 +109,9 @@ def test_unpushed_commits_go_along_and_a_staged_edit_elsewhere_stays(workshop: W
     workshop.write("apps/one/app.py", BARE_APP)
     workshop.write("apps/one/requirements.in", "")
     workshop.write("notes.txt", "old\n")
-    workshop.write("pyproject.toml", '[tool.connect-tasks]\npath = "apps/one"\nmode = "flask"\nentrypoint = "app:app"\n')
+    workshop.write(
+        "pyproject.toml", '[tool.connect-tasks]\npath = "apps/one"\nmode = "flask"\nentrypoint = "app:app"\n'
+    )
     mine = workshop.commit("an app of my own")
     workshop.write("notes.txt", "staged\n")
     workshop.git("add", "notes.txt")

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.configuration import App
+from connect_tasks.errors import raise_all
+from connect_tasks.generated_commit import commit_generated
 from connect_tasks.git import Git
+from connect_tasks.git_push import Pushed, push
+from connect_tasks.replay import Replay
+from connect_tasks.repository_survey import survey
 from connect_tasks.tree import FILE, Blob
 
 APP_FILES = {"app.py": "app = 1\n", "static/style.css": "body {}\n", ".python-version": "3.11\n"}
@@ -130,6 +135,20 @@ def remote(tmp_path: Path, app_path: str) -> Path:
     git("commit", "-qm", "first", cwd=seed)
     git("push", "-q", str(bare), "main", cwd=seed)
     return bare
+
+
+def release(clone: Clone, files: dict[str, bytes] | None = None, door: Git | None = None, timeout: float = 30.0) -> Pushed:
+    """The git half of a release, as the pipeline does it: facts, commit, push."""
+    door, files = door or clone.git, files or GENERATED_FILES
+    facts = survey(door, clone.app)
+    raise_all(list(facts.problems))
+    blobs = {path: Blob(FILE, door.store(clone.full(path), content)) for path, content in files.items()}
+    tree = door.overlay("HEAD", clone.app.path, blobs)
+    if facts.app_at_tip == tree:
+        return Pushed(commit=str(facts.remote_tip))
+    commit = commit_generated(door, clone.app, files, "Release sales\n", expect_tree=tree).commit
+    replay = Replay(directory=clone.app.path)
+    return push(door, clone.app.remote, str(facts.branch), commit, timeout=timeout, replay=replay)
 
 
 @pytest.fixture

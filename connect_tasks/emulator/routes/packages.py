@@ -77,7 +77,13 @@ async def clear_cache(request: Request) -> Response:
         for key in await server.builds.clear_cache(version):
             run.log(f"Removed environment: {key}")
 
-    return Answer({**answer, "task_id": server.tasks.start(work, user_guid=user.guid).id}, status_code=202)
+    return Answer(
+        {
+            **answer,
+            "task_id": server.tasks.start(work, f"Removal of the Python {version} cache", user_guid=user.guid).id,
+        },
+        status_code=202,
+    )
 
 
 def _active(server: Context, content: Content) -> Bundle | None:

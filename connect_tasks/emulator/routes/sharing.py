@@ -14,7 +14,8 @@ from connect_tasks.emulator.context import Answer, Context, body, caller, contex
 from connect_tasks.emulator.problems import Problem
 from connect_tasks.emulator.records import Content, Tag, Vanity
 from connect_tasks.emulator.rights import editable, may_see, require_administrator, visible
-from connect_tasks.emulator.routes.content import shown as shown_content, shown_tag
+from connect_tasks.emulator.routes.content import shown as shown_content
+from connect_tasks.emulator.routes.content import shown_tag
 from connect_tasks.emulator.sharing import (
     changed_tag,
     created_tag,

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -16,12 +15,12 @@ from starlette.types import Receive, Scope, Send
 
 from connect_tasks.emulator.context import Context
 from connect_tasks.emulator.instances import StartFailed
+from connect_tasks.emulator.keys import COOKIE, without_session
 from connect_tasks.emulator.problems import Problem
 from connect_tasks.emulator.proxy import Proxy
 from connect_tasks.emulator.records import Bundle, Content, Group, User, Vanity
 from connect_tasks.emulator.rights import may_edit, may_see
 
-COOKIE: Final = "connect-tasks-session"
 _PATH: Final = re.compile(r"/content/(?P<guid>[^/]+)(?:/_bundle(?P<bundle>\d+))?(?P<rest>/.*)?", re.DOTALL)
 
 
@@ -69,6 +68,7 @@ class Visits:
         except StartFailed as failure:
             log = failure.log if may_edit(self._server.store.state, visit.visitor, visit.content) else ""
             raise Refused(502, "The content did not start", str(failure), log) from failure
+        scope = _without_session(scope)
         if scope["type"] == "websocket":
             await self._proxy.websocket(scope, receive, send, instance)
             return
@@ -93,7 +93,7 @@ class Visits:
             guid, draft, slash = match["guid"], match["bundle"], match["rest"] is not None
             mount = f"/content/{guid}" + (f"/_bundle{draft}" if draft else "")
         try:
-            content, visitor = state.content(guid), self.visitor(Headers(scope=scope))
+            content, visitor = state.content(guid), self._visitor(Headers(scope=scope))
         except Problem as problem:
             raise Refused(problem.status if problem.status != 400 else 404, problem.message) from problem
         if not may_see(state, visitor, content):
@@ -108,17 +108,9 @@ class Visits:
             raise Refused(404, "This content is not deployed")
         return Visit(content, bundle, mount, visitor) if slash else None
 
-    def visitor(self, headers: Headers) -> User | None:
-        """By key, or by the cookie that the dashboard's login sets. Raises Problem 30."""
-        if COOKIE in headers.get("cookie", ""):
-            try:
-                morsel = SimpleCookie(headers["cookie"]).get(COOKIE)
-            except CookieError:
-                morsel = None
-            user = self._server.keys.user_of(morsel.value) if morsel else None
-            if user is not None:
-                return user
-        return self._server.keys.visitor(headers)
+    def _visitor(self, headers: Headers) -> User | None:
+        """By the dashboard's cookie, or by a key. Raises Problem 30."""
+        return self._server.keys.person(headers) or self._server.keys.visitor(headers)
 
     def _vanity(self, path: str) -> Vanity | None:
         vanities: Mapping[str, Vanity] = self._server.store.state.table(Vanity)
@@ -136,6 +128,18 @@ class Visits:
             if visit.visitor.guid in group.members
         ]
         return json.dumps({"user": visit.visitor.username, "groups": groups})
+
+
+def _without_session(scope: Scope) -> Scope:
+    """The dashboard's cookie opens the server: the app does not get it."""
+    if not any(name == b"cookie" and COOKIE.encode() in value for name, value in scope["headers"]):
+        return scope
+    headers = []
+    for name, value in scope["headers"]:
+        kept = without_session(value.decode("latin-1")).encode("latin-1") if name == b"cookie" else value
+        if kept or name != b"cookie":
+            headers.append((name, kept))
+    return {**scope, "headers": headers}
 
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

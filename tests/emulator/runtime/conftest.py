@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -191,10 +192,12 @@ def alive() -> Callable[[int], bool]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
-    """Wait until something is so; pytest's own timeout is the limit."""
+    """Wait until something is so."""
 
     async def until(so: Callable[[], object]) -> None:
+        give_up = time.monotonic() + 30
         while not so():
+            assert time.monotonic() < give_up, "it did not come to be"
             await asyncio.sleep(0.01)
 
     return until

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from yarl import URL
 
 from connect_tasks.emulator.git_host import git_host
 
@@ -53,6 +54,11 @@ async def git(cwd: Path, *arguments: str, key: str | None = None, code: int = 0,
     return said
 
 
+async def request(method: str, url: URL | str, **options) -> tuple[aiohttp.ClientResponse, bytes]:
+    async with aiohttp.ClientSession() as client, client.request(method, url, **options) as answer:
+        return answer, await answer.read()
+
+
 @pytest.fixture
 async def work(tmp_path, anyio_backend) -> Path:
     work = tmp_path / "work"
@@ -90,12 +96,11 @@ async def test_the_key_is_also_taken_as_a_password(work, url):
 
 
 async def test_the_push_asks_for_credentials_as_git_expects_it(url, pushed):
-    async with aiohttp.ClientSession() as client:
-        answer = await client.get(f"{url}/info/refs?service=git-receive-pack")
-        assert answer.status == 401
-        assert answer.headers["WWW-Authenticate"].startswith("Basic ")
-        answer = await client.post(f"{url}/git-receive-pack", data=b"0000")
-        assert answer.status == 401
+    answer, _ = await request("GET", f"{url}/info/refs?service=git-receive-pack")
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+    answer, _ = await request("POST", f"{url}/git-receive-pack", data=b"0000")
+    assert answer.status == 401
 
 
 async def test_many_first_pushes_at_once_all_land(work, url):
@@ -129,10 +134,9 @@ async def test_chunked_and_packed_at_once(pushed, url):
         yield packed[7:]
 
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-git-upload-pack-request"}
-    async with aiohttp.ClientSession() as client:
-        answer = await client.post(f"{url}/git-upload-pack", data=chunks(), headers=headers)
-        assert answer.status == 200
-        assert b"PACK" in await answer.read()
+    answer, body = await request("POST", f"{url}/git-upload-pack", data=chunks(), headers=headers)
+    assert answer.status == 200
+    assert b"PACK" in body
 
 
 async def test_shallow_partial_and_single_commits_are_served(pushed, url, tmp_path):
@@ -191,29 +195,25 @@ async def test_the_loser_of_a_race_is_told(pushed, url, tmp_path):
     ],
 )
 async def test_nothing_else_is_served(pushed, url, path):
-    from yarl import URL
-
-    base = url.removesuffix("app.git")
-    async with aiohttp.ClientSession() as client:
-        answer = await client.get(URL(base + path, encoded=True))
-        assert answer.status == 404, await answer.text()
-        answer = await client.get(f"{url}/info/refs?service=git-upload-pack")
-        assert answer.status == 200
+    answer, body = await request("GET", URL(url.removesuffix("app.git") + path, encoded=True))
+    assert answer.status == 404, body
+    answer, _ = await request("GET", f"{url}/info/refs?service=git-upload-pack")
+    assert answer.status == 200
 
 
 async def test_a_folder_that_is_no_repository_is_an_error_not_a_hang(pushed, url, root):
     (root / "odd.git").mkdir()
-    async with aiohttp.ClientSession() as client:
-        answer = await client.get(f"{url.replace('app.git', 'odd.git')}/info/refs?service=git-upload-pack")
-        assert answer.status in (404, 500)
+    answer, _ = await request("GET", f"{url.replace('app.git', 'odd.git')}/info/refs?service=git-upload-pack")
+    assert answer.status in (404, 500)
 
 
 async def test_a_client_who_leaves_takes_the_servers_children_along(pushed, url, root, until):
     """A fetch that never ends its request: what serves it waits, until the client is gone."""
-    head = f"POST {url.partition('//')[2].partition('/')[2]}/git-upload-pack HTTP/1.1"
-    host, _, port = url.split("/")[2].partition(":")
-    _, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"{head.replace('POST ', 'POST /')}\r\nHost: x\r\nContent-Length: 1000\r\n\r\n0032".encode())
+    _, writer = await asyncio.open_connection("127.0.0.1", URL(url).port)
+    writer.write(
+        f"POST {URL(url).path}/git-upload-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+        "Content-Type: application/x-git-upload-pack-request\r\n\r\n0032".encode()
+    )
     await until(lambda: backends(root))
     writer.close()
     await until(lambda: not backends(root))
