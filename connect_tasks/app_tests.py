@@ -1,6 +1,8 @@
-"""Test a candidate: the entrypoint is imported and checked, the app's own tests run, in an environment of the frozen requirements.
+"""Test a candidate: the entrypoint is imported and checked, the app's own tests run, in an environment of the frozen
+requirements.
 
-The app sees PATH, a scratch HOME, its locale and the variables that the configuration names; never the publisher's key, in its place a dummy.
+The app sees PATH, a scratch HOME, its locale and the variables that the configuration names; never the publisher's key,
+in its place a dummy.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from . import process
 from .candidate import Candidate, export
 from .configuration import App
 from .connect_failures import plain
-from .entrypoint import Entrypoint, verify_entrypoint
+from .entrypoint import verify_entrypoint
 from .environment import TestEnvironment, test_environment
 from .errors import RequirementsMissing, TestPathMissing, TestsFailed
 from .evidence import Evidence, TestSubject
@@ -74,7 +76,8 @@ def has_tests(app: App, candidate: Candidate) -> bool:
 def run_tests(
     app: App, world: World, candidate: Candidate, python: Python, plan: TestPlan, *, untracked: tuple[str, ...]
 ) -> Evidence:
-    """Run it -> evidence of a pass, not kept yet. Raises `EntrypointWrong`, `TestsFailed`, and what making an environment raises."""
+    """Run it -> evidence of a pass, not kept yet. Raises `EntrypointWrong`, `TestsFailed`, and what making an
+    environment raises."""
     stage = world.place("test")
     directory = _export_with_tests(app, world.git, candidate, stage)
     tools = find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
@@ -94,7 +97,7 @@ def run_tests(
     found = verify_entrypoint(environment.python, directory, app.mode, app.entrypoint, env, untracked=untracked)
     for note in found.notes:
         world.console.note(note)
-    summary = _run_command(app, world, plan, environment, directory, env, found) if plan.command else "no tests"
+    summary = _run_command(app, world, plan, environment, directory, env) if plan.command else "no tests"
     return Evidence.of(plan.subject, summary)
 
 
@@ -121,7 +124,6 @@ def _run_command(
     environment: TestEnvironment,
     directory: Path,
     env: Mapping[str, str],
-    entrypoint: Entrypoint,
 ) -> str:
     program, *rest = plan.command
     argv: list[str | Path] = [program, *rest]
@@ -151,7 +153,7 @@ def _run_command(
         world.console.line(f"   | {line}")
     raise TestsFailed(
         f"the app's tests failed: {_summary(lines) or f'exit status {done.status}'}",
-        where=f"{' '.join(plan.command)} in an export of {app.path}, app {entrypoint.entrypoint or entrypoint.mode.name}",
+        where=f"{' '.join(plan.command)} in an export of {app.path}",
         hint="mend the app or its tests, commit, and run the same command again",
     )
 
@@ -169,7 +171,7 @@ def _export_with_tests(app: App, git: Git, candidate: Candidate, stage: Path) ->
     directory.mkdir(parents=True)
     export(git, candidate, directory)
     for path in app.test.paths:
-        if app.path == "." or path == app.path or path.startswith(f"{app.path}/"):
+        if app.path in {".", path} or path.startswith(f"{app.path}/"):
             continue  # part of the app's own tree
         _export_path(git, candidate.commit, path, top)
     return directory

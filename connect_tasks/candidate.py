@@ -1,7 +1,7 @@
 """The candidate: the bytes we speak of, before and after they are committed.
 
-It is HEAD's tree of the app's directory (never the index: staged edits and `add -N` entries are not in the commit that ships), with the two generated files, as
-they stand in the work tree, laid over it: existing pins are read from them.
+It is HEAD's tree of the app's directory (never the index: staged edits and `add -N` entries are not in the commit that
+ships), with the two generated files, as they stand in the work tree, laid over it: existing pins are read from them.
 """
 
 from __future__ import annotations

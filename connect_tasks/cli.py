@@ -14,7 +14,8 @@ from .verbs import verb
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb -> its exit code: 0 done or nothing to do, 1 failed, 2 drift, 3 unhealthy, 4 usage, 5 locked, 75 temporary, 130 interrupted."""
+    """Run a verb -> its exit code: 0 done or nothing to do, 1 failed, 2 drift, 3 unhealthy, 4 usage, 5 locked, 75
+    temporary, 130 interrupted."""
     try:
         namespace = parser().parse_args(arguments)
     except Problem as problem:

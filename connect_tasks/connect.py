@@ -1,17 +1,21 @@
 """The door to a Connect server, through posit-sdk.
 
-The key never leaves for another origin: posit-sdk follows the redirects of a POST by hand and sends its key along, so the transport below refuses to speak to
-any host but the server's own. Reads are repeated with back-off by urllib3; writes are never repeated here, whoever asks decides after a look.
-Paths, fields and codes: the Connect API reference; what is unknown is read tolerantly.
+The key never leaves for another origin: posit-sdk follows the redirects of a POST by hand and sends its key along, so
+the transport below refuses to speak to any host but the server's own. Reads are repeated with back-off by urllib3;
+writes are never repeated here, whoever asks decides after a look. Paths, fields and codes: the Connect API reference;
+what is unknown is read tolerantly.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -212,7 +216,8 @@ class Connect:
             )
 
     def bundle_from_commit(self, guid: str, commit: str) -> tuple[str, str] | None:
-        """Ask for a bundle of exactly this commit -> (bundle id, task id); None where the server has no such endpoint."""
+        """Ask for a bundle of exactly this commit -> (bundle id, task id); None where the server has no such
+        endpoint."""
         data = self._object("POST", f"v1/content/{guid}/repository/bundle", json={"ref": commit}, absent_ok=True)
         if not data:
             return None
@@ -301,11 +306,12 @@ class Connect:
 
     @cached_property
     def _saved_certificate(self) -> str:
-        """`rsconnect add --cacert` saved a text; requests wants a file, which lives as long as this door."""
-        self._certificate_file = tempfile.NamedTemporaryFile("w", suffix=".pem")
-        self._certificate_file.write(self.address.ca_text or "")
-        self._certificate_file.flush()
-        return self._certificate_file.name
+        """`rsconnect add --cacert` saved a text; requests wants a file, which lives as long as this process."""
+        descriptor, name = tempfile.mkstemp(suffix=".pem")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(self.address.ca_text or "")
+        atexit.register(Path(name).unlink, missing_ok=True)
+        return name
 
     def _json(self, method: str, path: str, *, absent_ok: bool = False, **request: Any) -> Any:
         import requests

@@ -1,4 +1,5 @@
-"""What a server's failure means, and the cure: exceptions of requests and posit-sdk -> one `Problem`. Imports neither at load time."""
+"""What a server's failure means, and the cure: exceptions of requests and posit-sdk -> one `Problem`. Imports neither
+at load time."""
 
 from __future__ import annotations
 
@@ -82,7 +83,7 @@ def _cause(error: Exception) -> str:
         return "the server speaks plain http on this port, the address says https"
     if "refused" in text:
         return "nothing listens there (connection refused)"
-    if "too many" in text or "max retries" in text.lower() and "responses" in text:
+    if "too many" in text or ("max retries" in text.lower() and "responses" in text):
         return "the server kept answering with a temporary error"
     return f"the server cannot be reached: {_inner(text)}"
 

@@ -1,81 +1,88 @@
-"""What people see while a verb runs: one live line per stage on a terminal, plain lines elsewhere. All of it passes the redactor."""
+"""What people see while a verb runs: one live line per stage on a terminal, plain lines elsewhere, and a recap. All of it passes the redactor."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
 from .connect_failures import plain
 from .errors import Problem, Problems
-from .outcome import Report, Result, Stage, recorded
+from .outcome import Report, Result, Stage, StageOutcome, recorded
 from .secret import Redactor
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from .live_line import LiveLine
 
 #: Seconds between two signs of life where no line can be redrawn.
 HEARTBEAT = 30.0
+#: Lines of somebody else's that were only flashed on the live line, and are shown after all when their stage fails.
+TAIL = 20
 _MARKS = {Result.OK: "✓", Result.NOOP: "·", Result.CHANGED: "✓", Result.FAILED: "✗"}
 _ASCII_MARKS = {Result.OK: "ok", Result.NOOP: "--", Result.CHANGED: "ok", Result.FAILED: "XX"}
-_STYLES = {Result.OK: "green", Result.NOOP: "dim", Result.CHANGED: "green", Result.FAILED: "red"}
+_STYLES = {Result.OK: "32", Result.NOOP: "2", Result.CHANGED: "32", Result.FAILED: "31"}  # green, dim, red
 
 
 class Console:
-    """Writes to one stream. `environ` decides colours as everywhere: NO_COLOR, TERM=dumb and CI mean plain lines."""
+    """Writes to one stream, which may be closed. `environ` decides as everywhere: NO_COLOR means no colours, TERM=dumb and CI mean plain lines."""
 
-    def __init__(self, stream: TextIO, redact: Redactor, environ: Mapping[str, str]) -> None:
+    def __init__(self, stream: TextIO | None, redact: Redactor, environ: Mapping[str, str]) -> None:
         self._stream = stream
         self._redact = redact
-        plain_wanted = environ.get("TERM") == "dumb" or bool(environ.get("CI"))
-        self._live = bool(getattr(stream, "isatty", lambda: False)()) and not plain_wanted
-        self._colour = self._live and not environ.get("NO_COLOR")
-        self._marks = _MARKS if _can_say("✓✗·", stream) else _ASCII_MARKS
-        self._status: Status | None = None
+        fancy = _can_say("✓✗·⠋", stream)
+        plain_wanted = environ.get("TERM") in {"dumb", "unknown"} or environ.get("CI", "").lower() not in {"", "0", "false"}
+        self._redrawn = _is_terminal(stream) and fancy and not plain_wanted
+        self._colour = self._redrawn and not environ.get("NO_COLOR")
+        self._marks = _MARKS if fancy else _ASCII_MARKS
+        self._lock = threading.RLock()  # the heartbeat writes from a thread of its own
+        self._live: LiveLine | None = None
+        self._flashed: deque[str] = deque(maxlen=TAIL)
 
     # while it runs --------------------------------------------------------------------------------------------------
 
     @contextmanager
     def stage(self, report: Report, name: str) -> Iterator[Stage]:
         """Time a stage into the report, and show it: live while it runs, one line when it is over."""
-        with self._alive(name):
-            try:
-                with recorded(report, name) as stage:
-                    yield stage
-            finally:
-                self._stop_live()
-                done = report.stages[-1]
-                mark = self._style(f"{self._marks[done.result]:>2}", _STYLES[done.result])
-                self.line(f"{mark} {done.name:<9} {done.seconds:7.2f} s  {done.detail}".rstrip())
+        explained = False
+        self._flashed.clear()
+        try:
+            with recorded(report, name) as stage, self._alive(name):
+                yield stage
+        except BaseException:
+            explained = True  # whoever catches it shows it, once
+            raise
+        finally:
+            self._over(report.stages[-1], explained=explained)
 
     def log(self, text: str) -> None:
-        """A line of somebody else's: the server's task, a test runner, git."""
-        if not self.progress(text) and text.strip():
-            self.line(f"   | {plain(text).rstrip()}")
+        """Lines of somebody else's: the server's task, a test runner, git."""
+        for line in text.splitlines():
+            shown = self._clean(line).rstrip()
+            if not shown:
+                continue
+            if self.progress(shown):
+                self._flashed.append(shown)
+            else:
+                self._write(f"   | {shown}")
 
     def progress(self, text: str) -> bool:
         """Show a passing line where it can be redrawn; False where it can't."""
-        if self._status is None:
+        if self._live is None:
             return False
-        self._status.update(self._redact(f"{self._current}  {plain(text).strip()[:100]}").replace("[", "\\["))
+        self._live.said = " ".join(self._clean(text).split())
         return True
 
     def line(self, text: str = "") -> None:
         """A line that stays."""
-        shown = self._redact(text)
-        if self._status is not None:
-            self._status.console.print(shown, markup=False, highlight=False)
-            return
-        try:
-            self._stream.write(shown.encode(self._encoding, "replace").decode(self._encoding) + "\n")
-            self._stream.flush()
-        except (BrokenPipeError, ValueError):  # `| head` has gone, or the stream is closed: the result still counts
-            self._stream = _Nowhere()
+        self._write(self._clean(text))
 
     def note(self, text: str) -> None:
-        self.line(f"   {text}")
+        for line in text.splitlines():
+            self._write(f"   {self._clean(line)}")
 
     # at the end -----------------------------------------------------------------------------------------------------
 
@@ -83,66 +90,133 @@ class Console:
         """One line of what, where and why, and one with the next command, for each."""
         members = problem.problems if isinstance(problem, Problems) else (problem,)
         for member in members:
-            what, *more = str(member).splitlines() or [""]
-            self.line(self._style(f"{self._marks[Result.FAILED]} ", "red") + what)
+            what, *more = self._clean(str(member)).splitlines() or [""]
+            self._write(f"{self._mark(Result.FAILED)}  {what}")
             for text in more:
-                self.line(f"     {text}")
+                self._write(f"     {text}")
             if member.hint:
-                self.line(f"     next: {member.hint}")
+                self._write(f"     next: {self._clean(member.hint)}")
+
+    def recap(self, reports: Sequence[Report]) -> None:
+        """What it came to: for one app two lines at most, the URL last; for several a line each, and the count."""
+        if len(reports) > 1:
+            for report in reports:
+                self._write(f"{self._mark(report.result)} {self._clean(_summary(report))}")
+            self._write(f"   {_counted(reports)}")
+            return
+        for report in reports:
+            if report.error is None and report.url is not None:
+                self._write(f"   {self._clean(_summary(report, url=False))}")
+                self._write(f"   {self._clean(report.url)}")
 
     # inside ---------------------------------------------------------------------------------------------------------
 
-    @property
-    def _encoding(self) -> str:
-        return getattr(self._stream, "encoding", None) or "utf-8"
-
-    def _style(self, text: str, style: str) -> str:
-        codes = {"green": "32", "red": "31", "dim": "2"}
-        return f"\x1b[{codes[style]}m{text}\x1b[0m" if self._colour and self._status is None else text
+    def _over(self, stage: StageOutcome, *, explained: bool) -> None:
+        if stage.result is Result.FAILED:
+            for line in self._flashed:
+                self._write(f"   | {line}")
+        detail = "" if explained else self._clean(stage.detail)
+        self._write(f"{self._mark(stage.result)} {stage.name:<9} {stage.seconds:7.2f} s  {detail}".rstrip())
 
     @contextmanager
     def _alive(self, name: str) -> Iterator[None]:
-        self._current = name
-        if self._live:
-            from rich.console import Console as RichConsole
+        if self._live is not None:  # a stage within a stage shares the line: two would overwrite each other
+            outer, self._live.name = self._live.name, name
+            try:
+                yield
+            finally:
+                self._live.name = outer
+        elif self._redrawn and self._stream is not None:
+            from .live_line import LiveLine
 
-            self._status = RichConsole(file=self._stream, no_color=not self._colour).status(name, spinner="dots")
-            self._status.start()
-            yield
-            return
+            with LiveLine(self._stream, name, colour=self._colour) as self._live:
+                try:
+                    yield
+                finally:
+                    self._live = None
+        else:
+            with self._heartbeat(name):
+                yield
+
+    @contextmanager
+    def _heartbeat(self, name: str) -> Iterator[None]:
         over = threading.Event()
         started = monotonic()
-        beat = threading.Thread(target=self._beat, args=(name, started, over), daemon=True)
-        beat.start()
+
+        def beat() -> None:
+            while not over.wait(HEARTBEAT):
+                self._write(f"   {name} is still at work, {monotonic() - started:.0f} s so far")
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
         try:
             yield
         finally:
             over.set()
-            beat.join()
+            thread.join()
 
-    def _stop_live(self) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+    def _clean(self, text: str) -> str:
+        """Text as it may be shown. The last of what a progress bar wrote over itself; then no escapes, then no secrets: an escape may stand inside a secret."""
+        return self._redact(plain(text.rstrip("\r").rsplit("\r", 1)[-1]))
 
-    def _beat(self, name: str, started: float, over: threading.Event) -> None:
-        while not over.wait(HEARTBEAT):
-            self.line(f"   {name} is still at work, {monotonic() - started:.0f} s so far")
+    def _mark(self, result: Result) -> str:
+        mark = f"{self._marks[result]:>2}"
+        return f"\x1b[{_STYLES[result]}m{mark}\x1b[0m" if self._colour else mark
 
-
-class _Nowhere:
-    """A stream for those who hung up."""
-
-    encoding = "utf-8"
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        return
+    def _write(self, text: str) -> None:
+        with self._lock:
+            if self._live is not None:
+                self._live.above(text)
+            elif not write(self._stream, text + "\n"):
+                self._stream = None
 
 
-def _can_say(text: str, stream: TextIO) -> bool:
+def write(stream: TextIO | None, text: str) -> bool:
+    """Write and flush; False where nobody reads (any more): what was done counts, not whether it could be told.
+
+    After a failure the stream leads nowhere: else Python fails again with what is still buffered when it exits, and ends with status 120.
+    """
+    if stream is None:  # Python was started with the descriptor closed
+        return False
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+        return False
+    return True
+
+
+def _summary(report: Report, *, url: bool = True) -> str:
+    seconds = sum(stage.seconds for stage in report.stages)
+    parts = [f"{report.verb} {report.app or ''}".strip() + f": {report.result} in {seconds:.1f} s"]
+    if report.live_commit:
+        parts.append(f"{report.live_commit[:10]} is live" + (f" as bundle {report.bundle}" if report.bundle else ""))
+    if report.error is not None:
+        parts.append(report.error.code)
+    if url and report.url:
+        parts.append(report.url)
+    return ", ".join(parts)
+
+
+def _counted(reports: Sequence[Report]) -> str:
+    """`ok 7 changed 2 failed 1`, without the zeros."""
+    results = [report.result for report in reports]
+    return " ".join(f"{result} {results.count(result)}" for result in Result if result in results)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _can_say(text: str, stream: TextIO | None) -> bool:
     try:
         text.encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):

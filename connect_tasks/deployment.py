@@ -62,7 +62,8 @@ ServerAction = (
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What the deeds below need: one app on one server. `same_tree` tells whether a commit holds the tree that ships."""
+    """What the deeds below need: one app on one server. `same_tree` tells whether a commit holds the tree that
+    ships."""
 
     app: App
     connect: Connect

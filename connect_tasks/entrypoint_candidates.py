@@ -37,6 +37,8 @@ _MAKERS = {
 }
 #: Packages whose import makes a script of theirs, the more telling first: panel scripts import bokeh too.
 _SCRIPTS = (("streamlit", app_mode.STREAMLIT), ("panel", app_mode.PANEL), ("bokeh", app_mode.BOKEH))
+#: Ranks from here on belong to files that rsconnect-python would not take by itself.
+_OTHER_FILES = 10 * len(FILES)
 #: Directories and files that hold other things than the app.
 _ASIDE = re.compile(
     r"(^|/)(tests?|docs?|examples?|scripts|migrations|node_modules|\..*)/|(^|/)(test_.*|.*_test|conftest|setup|noxfile|tasks|fabfile)\.py$"
@@ -66,8 +68,15 @@ def find_candidates(sources: Mapping[str, str | bytes]) -> tuple[Candidate, ...]
 
 
 def likeliest(candidates: Iterable[Candidate], mode: AppMode | None = None) -> tuple[Candidate, ...]:
-    """The candidates of the best rank: one where the sources are unambiguous. `mode`: only those of that mode."""
+    """The candidates of the best rank: one where the sources are unambiguous. `mode`: only those of that mode.
+
+    Beyond the names that rsconnect-python would try, a guess between two kinds of app is nobody's wish: both are named.
+    """
     fitting = [candidate for candidate in candidates if mode in (None, candidate.mode)]
+    if fitting and fitting[0].rank >= _OTHER_FILES:
+        firsts = {candidate.mode: candidate for candidate in reversed(fitting)}
+        if len(firsts) > 1:
+            return tuple(reversed(firsts.values()))
     return tuple(candidate for candidate in fitting if candidate.rank == fitting[0].rank)
 
 
@@ -101,7 +110,7 @@ def express_entrypoint(entrypoint: str, sources: Mapping[str, str | bytes]) -> s
 def _of_file(path: str, content: str | bytes, *, single: bool = False) -> Iterable[Candidate]:
     try:
         module = ast.parse(content)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     names = _imports(module)
     place = _place(path, single=single)
@@ -125,12 +134,14 @@ def _of_file(path: str, content: str | bytes, *, single: bool = False) -> Iterab
 def _place(path: str, *, single: bool) -> int:
     """Files that rsconnect-python would take by itself come first, then the directory's own, then packages by depth."""
     stem = module_name(path).rpartition(".")[2]
-    depth = path.count("/") - path.endswith("/__init__.py")
-    if depth == 0 and "/" not in path:
+    if "/" not in path:
         if stem in FILES:
             return 10 * FILES.index(stem)
-        return 40 if single or re.match(r"app[-_]|.*[-_]app$|wsgi$|asgi$", stem) else 50
-    return 50 + 10 * depth + (0 if path.endswith("/__init__.py") else 5 if stem in FILES else 7)
+        likely = single or re.fullmatch(r"app[-_].*|.*[-_]app|wsgi|asgi", stem)
+        return _OTHER_FILES if likely else _OTHER_FILES + 10
+    depth = path.count("/") - path.endswith("/__init__.py")
+    within = 0 if path.endswith("/__init__.py") else 5 if stem in FILES else 7
+    return _OTHER_FILES + 10 + 10 * depth + within
 
 
 def _imports(module: ast.Module) -> dict[str, str]:
@@ -150,13 +161,17 @@ def _imports(module: ast.Module) -> dict[str, str]:
     return names
 
 
-def _made(module: ast.Module, names: Mapping[str, str]) -> Iterable[tuple[str, AppMode]]:
-    """(name, mode) of every app object bound at the top of a module, also under `with` and `if`, and of every factory."""
+def _made(module: ast.Module, names: dict[str, str]) -> Iterable[tuple[str, AppMode]]:
+    """(name, mode) of every app object bound at the top of a module, also under `with` and `if`, and every factory."""
     for node in _top_level(module.body):
-        if isinstance(node, ast.FunctionDef) and _is_factory(node):
-            returned = {mode for part in ast.walk(node) if isinstance(part, ast.Call) if (mode := _maker(part, names))}
-            if len(returned) == 1:
-                yield node.name, returned.pop()
+        if isinstance(node, ast.ClassDef):
+            bases = [full for base in node.bases if (full := _full_name(base, names))]
+            names.update({node.name: full for full in bases if _mode_of(full)})
+        elif isinstance(node, ast.FunctionDef) and _is_factory(node):
+            calls = (part for part in ast.walk(node) if isinstance(part, ast.Call))
+            made = {mode for call in calls if (mode := _maker(call, names))}
+            if len(made) == 1:
+                yield node.name, made.pop()
         for target, value in _bindings(node):
             if isinstance(value, ast.Call) and (mode := _maker(value, names)):
                 yield target, mode
@@ -190,19 +205,24 @@ def _is_factory(node: ast.FunctionDef) -> bool:
 
 
 def _maker(call: ast.Call, names: Mapping[str, str]) -> AppMode | None:
+    full = _full_name(call.func, names)
+    return _mode_of(full) if full else None
+
+
+def _full_name(expression: ast.expr, names: Mapping[str, str]) -> str | None:
+    """`flask.Flask` for whatever the file calls it."""
     parts: list[str] = []
-    function: ast.expr = call.func
-    while isinstance(function, ast.Attribute):
-        parts.insert(0, function.attr)
-        function = function.value
-    if not isinstance(function, ast.Name) or function.id not in names:
+    while isinstance(expression, ast.Attribute):
+        parts.insert(0, expression.attr)
+        expression = expression.value
+    if not isinstance(expression, ast.Name) or expression.id not in names:
         return None
-    full = ".".join([names[function.id], *parts])
-    if mode := _MAKERS.get(full):
-        return mode
-    # `from dash.dash import Dash`, `from flask.app import Flask`: the same class by its longer way.
-    root, _, last = full.partition(".")[0], None, full.rpartition(".")[2]
-    return _MAKERS.get(f"{root}.{last}")
+    return ".".join([names[expression.id], *parts])
+
+
+def _mode_of(full: str) -> AppMode | None:
+    """Also for `flask.app.Flask`: the same class by its longer way."""
+    return _MAKERS.get(full) or _MAKERS.get(f"{full.partition('.')[0]}.{full.rpartition('.')[2]}")
 
 
 def documents(mode: AppMode, sources: Iterable[str]) -> tuple[Candidate, ...]:

@@ -216,24 +216,20 @@ def _install_exactly(text: str, source: DependencySource, place: Path, uv: Uv, s
 def _for_here(
     source: DependencySource, pins: Mapping[str, Pin], interpreter: Interpreter, uv: Uv, scratch: Path
 ) -> str:
-    """The declared dependencies for this computer, under the pins for the server."""
-    declared, constraints, output = scratch / "here.in", scratch / "server.txt", scratch / "here.txt"
-    lines = [str(pins.get(name, name)) for name in sorted(source.direct)] or [str(pin) for pin in pins.values()]
-    if source.kind == REQUIREMENTS:
-        lines = list(resolution.flattened(source, uv.directory))
-    text = "\n".join((*resolution.options_of(source), *lines))
+    """The declared dependencies for this computer. The server's pins are preferred, not demanded: some may have no
+    release file for this platform.
+    """
+    declared, output = scratch / "here.in", scratch / "here.txt"
+    text = "\n".join(resolution.flattened(source, uv.directory, pins))
     declared.write_text(requirements_file.anchored(text, uv.directory), encoding="utf-8")
-    constraints.write_text(requirements_file.render(pins.values()), encoding="utf-8")
-    done = uv.fetch(
-        "pip", "compile", declared, "--constraints", constraints, "--python", interpreter.path, "--no-header",
-        "--no-annotate", "--no-python-downloads", "--output-file", output, cached=source.kind != REQUIREMENTS,
-    )  # fmt: skip
+    output.write_text(requirements_file.render(pins.values()), encoding="utf-8")
+    loose = source.kind == REQUIREMENTS  # only the index knows what its loose lines mean today
+    form = ("--no-header", "--no-annotate", "--no-python-downloads", "--python", interpreter.path)
+    done = uv.fetch("pip", "compile", declared, *form, "--output-file", output, cached=not loose)
     if not done.ok:
         raise uv.failure(done, "what the server will install can't be had on this computer", where=source.path)
-    options = resolution.options_of(source)
-    return requirements_file.render(
-        requirements_file.pins_of(output.read_text(encoding="utf-8")).values(), options=options
-    )
+    found = requirements_file.pins_of(output.read_text(encoding="utf-8"))
+    return requirements_file.render(found.values(), options=resolution.options_of(source))
 
 
 def _origins(resolved: Resolution, settings: IndexSettings) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Every way in which we refuse or fail, as a tree of exceptions.
 
-A `Problem` is one line for a person: what, where, why, and the next command. It carries a stable code `CT###`, so that it can be looked up, and the exit code
-of the verbs. Ranges: 1xx usage and configuration, 2xx the repository, 3xx Python and dependencies, 4xx manifest, entrypoint and content of the app, 5xx tests,
-6xx commit and push, 7xx the server, 8xx deploy and verification, 9xx this computer.
+A `Problem` is one line for a person: what, where, why, and the next command. It carries a stable code `CT###`, so that
+it can be looked up, and the exit code of the verbs. Ranges: 1xx usage and configuration, 2xx the repository, 3xx Python
+and dependencies, 4xx manifest, entrypoint and content of the app, 5xx tests, 6xx commit and push, 7xx the server, 8xx
+deploy and verification, 9xx this computer.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ class SessionNameTaken(Problem):
     exit_code = 4
 
 
-# 2xx: the repository ---------------------------------------------------------------------------------------------------
+# 2xx: the repository
+# ---------------------------------------------------------------------------------------------------
 
 
 class NotARepository(Problem):
@@ -200,7 +202,8 @@ class GitFailed(Problem):
     code = "CT216"
 
 
-# 3xx: Python and dependencies ------------------------------------------------------------------------------------------
+# 3xx: Python and dependencies
+# ------------------------------------------------------------------------------------------
 
 
 class PythonMissing(Problem):
@@ -239,7 +242,8 @@ class RequirementsMissing(Problem):
     code = "CT305"
 
 
-# 4xx: manifest, entrypoint, content of the app --------------------------------------------------------------------------
+# 4xx: manifest, entrypoint, content of the app
+# --------------------------------------------------------------------------
 
 
 class ModeUnknown(Problem):
@@ -285,7 +289,8 @@ class Drift(Problem):
     exit_code = 2
 
 
-# 5xx: tests ---------------------------------------------------------------------------------------------------------------
+# 5xx: tests
+# ---------------------------------------------------------------------------------------------------------------
 
 
 class TestsFailed(Problem):
@@ -302,7 +307,8 @@ class TestPathMissing(Problem):
     code = "CT501"
 
 
-# 6xx: commit and push -------------------------------------------------------------------------------------------------------
+# 6xx: commit and push
+# -------------------------------------------------------------------------------------------------------
 
 
 class CommitFailed(Problem):
@@ -318,7 +324,8 @@ class PushRejected(Problem):
 
 
 class HookRewrote(CommitFailed):
-    """A commit hook changed the generated files; nothing was committed. `contents` is what it wrote, by path in the app's directory."""
+    """A commit hook changed the generated files; nothing was committed. `contents` is what it wrote, by path in the
+    app's directory."""
 
     code = "CT602"
 
@@ -353,7 +360,8 @@ class TagTaken(Problem):
     code = "CT606"
 
 
-# 7xx: the server --------------------------------------------------------------------------------------------------------------
+# 7xx: the server
+# --------------------------------------------------------------------------------------------------------------
 
 
 class ServerMissing(Problem):
@@ -438,7 +446,8 @@ class PythonNotOnServer(Problem):
     code = "CT711"
 
 
-# 8xx: deploy and verification ----------------------------------------------------------------------------------------------------
+# 8xx: deploy and verification
+# ----------------------------------------------------------------------------------------------------
 
 
 class DeployFailed(Problem):
@@ -483,7 +492,8 @@ class NotCommitted(Problem):
     code = "CT806"
 
 
-# 9xx: this computer ----------------------------------------------------------------------------------------------------------------
+# 9xx: this computer
+# ----------------------------------------------------------------------------------------------------------------
 
 
 class CommandTimedOut(Problem):

@@ -1,7 +1,8 @@
 """Evidence that tests passed: for this tree, these pins, this Python, this command. Without it nothing is deployed.
 
-It is a file per pass, named after what it proves, below git's common directory, so that every work tree of a clone shares it; `--evidence DIR` carries it between
-the jobs of a CI run. A wrong or unreadable file is no evidence, and no error.
+It is a file per pass, named after what it proves, below git's common directory, so that every work tree of a clone
+shares it; `--evidence DIR` carries it between the jobs of a CI run. A wrong or unreadable file is no evidence, and no
+error.
 """
 
 from __future__ import annotations

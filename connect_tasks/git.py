@@ -6,15 +6,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from . import process
-from .errors import GitFailed
-from .git_calls import REMOTE_TIMEOUT, GitCalls
+from .git_blobs import GitBlobs
+from .git_calls import REMOTE_TIMEOUT
 from .git_messages import failed, unreachable
 from .git_status import Changes, read_status
 from .tree import Blob
@@ -32,7 +31,7 @@ class Head:
         return self.branch is None
 
 
-class Git(GitCalls):
+class Git(GitBlobs):
     """One repository. See `GitCalls` for how it is found and called.
 
     Paths given and returned are POSIX and relative to `root`, the top of the work tree, unless said otherwise; `directory` is such a path, "." for the root.
@@ -64,20 +63,6 @@ class Git(GitCalls):
         """The id of DIR's tree at a commit, None when DIR is absent there."""
         found = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", at(revision, directory))
         return found.text.strip() if found.ok else None
-
-    def read(self, oids: Iterable[str]) -> dict[str, bytes]:
-        """The contents of blobs, by id, in one call. Raises GitFailed when one is missing."""
-        return {oid: b"".join(chunks) for oid, chunks in self._blobs(oids)}
-
-    def checksums(self, oids: Iterable[str]) -> dict[str, str]:
-        """The md5 of blobs as git stores them, by id, in one call and without holding a blob in memory."""
-        checksums = {}
-        for oid, chunks in self._blobs(oids):
-            digest = hashlib.md5(usedforsecurity=False)  # what Connect's manifest asks for
-            for chunk in chunks:
-                digest.update(chunk)
-            checksums[oid] = digest.hexdigest()
-        return checksums
 
     def changes(self, directory: str = ".") -> Changes:
         """What differs from HEAD below a directory, paths relative to it."""
@@ -121,23 +106,6 @@ class Git(GitCalls):
             raise failed(found)
         lines = found.text.split("\0")
         return tuple((line[: line.index(" ")], line[line.index(" ") + 1 :]) for line in lines if " " in line)
-
-    def _blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        wanted = sorted(set(oids))
-        if not wanted:
-            return
-        with tempfile.TemporaryFile() as file:
-            found = self.run("cat-file", "--batch", input="".join(f"{oid}\n" for oid in wanted).encode(), output=file)
-            if not found.ok:
-                raise failed(found)
-            file.seek(0)
-            for oid in wanted:
-                header = file.readline().split()
-                if len(header) != 3:
-                    raise GitFailed(f"git has no object {oid}", hint="git fsck")
-                left = int(header[2])
-                yield oid, _chunks(file, left)
-                file.seek(1, os.SEEK_CUR)
 
     # remotes -------------------------------------------------------------------------------------------------------------
 
@@ -301,12 +269,3 @@ def _bare_repository(place: Path, objects: Path, *, sha256: bool) -> dict[str, s
         "GIT_CONFIG_COUNT": None,
         "GIT_CONFIG_PARAMETERS": None,
     }
-
-
-def _chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
-    while size > 0:
-        chunk = file.read(min(size, 1 << 20))
-        if not chunk:
-            raise GitFailed("git cat-file ended early", hint="git fsck")
-        size -= len(chunk)
-        yield chunk

@@ -104,12 +104,16 @@ class GitCalls:
         environ = process.child_environment(self.environ, **(env or {}))
         return process.run(["git", *args], cwd=self.root, env=environ, timeout=timeout, input=input, output=output)
 
-    def run_remote(self, *args: str, timeout: float = REMOTE_TIMEOUT) -> process.Completed:
+    def run_remote(
+        self,
+        *args: str,
+        timeout: float = REMOTE_TIMEOUT,
+        input: bytes | None = None,  # noqa: A002  # as in run
+    ) -> process.Completed:
         """Run a git command that talks to a remote, within `timeout` seconds; its status is a result."""
         own = self.setting("core.sshCommand") is not None
-        return process.run(
-            ["git", *args], cwd=self.root, env=without_a_terminal(self.environ, own_ssh_command=own), timeout=timeout
-        )
+        environ = without_a_terminal(self.environ, own_ssh_command=own)
+        return process.run(["git", *args], cwd=self.root, env=environ, timeout=timeout, input=input)
 
     def line(self, completed: process.Completed) -> str:
         """The single line that a command had to answer. Raises GitFailed when the command failed."""

@@ -60,7 +60,7 @@ def find_interpreter(
     seen |= {candidate.path: candidate.version for candidate in _known_to_uv(environ)}
     if chosen := _first_working(requirement, seen, environ):
         return chosen
-    raise PythonMissing(_not_found(requirement, seen), where=requirement.source, hint=_cure(requirement))
+    raise PythonMissing(_not_found(requirement, seen), where=requirement.source, hint=_cure(requirement, seen))
 
 
 def _first_working(
@@ -194,6 +194,10 @@ def _sorted(versions: Iterable[str]) -> list[str]:
     return sorted(versions, key=_key)
 
 
-def _cure(requirement: PythonRequirement) -> str:
-    minor = ".".join(map(str, requirement.minor)) if requirement.minor else "3.12"
-    return f"uv python install {minor}, or pyenv install {minor}"
+def _cure(requirement: PythonRequirement, seen: Mapping[Path, str]) -> str:
+    """How to get it; where nobody can (3.99), how to ask for what is here."""
+    newest = max((_key(version)[:2] for version in seen.values()), default=(3, 12))
+    minor = requirement.minor or newest
+    if minor[1] > newest[1] + 3:
+        return f'echo "3.{newest[1]}" > .python-version, then commit that file'
+    return f"uv python install 3.{minor[1]}, or pyenv install 3.{minor[1]}"

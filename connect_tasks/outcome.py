@@ -91,7 +91,7 @@ class Report:
 
 def error_as_json(problem: Problem) -> dict[str, Any]:
     """`{"code", "message", "hint"}`; a group adds `"all"`, the same three for each member."""
-    one = {"code": problem.code, "message": _sentence(problem), "hint": problem.hint}
+    one: dict[str, Any] = {"code": problem.code, "message": _sentence(problem), "hint": problem.hint}
     if isinstance(problem, Problems):
         one["all"] = [error_as_json(member) for member in problem.problems]
     return one

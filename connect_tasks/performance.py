@@ -1,6 +1,7 @@
 """Performs a plan, action by action: the only place that changes a repository's refs or a server.
 
-Each action takes the shipment as it stands and gives the next; the report follows, so that a failure leaves an account of what is done.
+Each action takes the shipment as it stands and gives the next; the report follows, so that a failure leaves an account
+of what is done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""From a candidate to its generated files: which Python, which mode, which pins, which manifest. Writes to scratch and cache only."""
+"""From a candidate to its generated files: which Python, which mode, which pins, which manifest. Writes to scratch and
+cache only."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ def find_source(git: Git, app: App, candidate: Candidate) -> DependencySource:
 
 
 def freeze_candidate(app: App, world: World, candidate: Candidate, python: Python) -> tuple[Candidate, Frozen]:
-    """The candidate with a requirements.txt frozen from a fresh environment. Raises `ResolutionFailed`, `RequirementRefused`."""
+    """The candidate with a requirements.txt frozen from a fresh environment. Raises `ResolutionFailed`,
+    `RequirementRefused`."""
     from .environment import Upgrade, freeze
 
     source = find_source(world.git, app, candidate)
@@ -101,7 +103,8 @@ def freeze_candidate(app: App, world: World, candidate: Candidate, python: Pytho
 def describe_candidate(
     app: App, world: World, candidate: Candidate, python: Python | None = None
 ) -> tuple[Candidate, Entrypoint]:
-    """The candidate with a manifest.json that describes it. Raises `ModeUnknown`, `EntrypointWrong`, `RequirementsMissing`."""
+    """The candidate with a manifest.json that describes it. Raises `ModeUnknown`, `EntrypointWrong`,
+    `RequirementsMissing`."""
     entrypoint = detect_entrypoint(world.git, app, candidate)
     written = write_manifest(
         _for_rsconnect(world, candidate, entrypoint.mode), _request(app, world, candidate, entrypoint, python)

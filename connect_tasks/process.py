@@ -1,7 +1,8 @@
 """The one door through which programs are started.
 
-Every child gets a session of its own (nox ends its children within half a second, and a `git commit` that dies so keeps its lock), no terminal, and files instead
-of pipes for its output: a hook that leaves a background child behind would hold a pipe open, and us with it, for as long as that child lives.
+Every child gets a session of its own (nox ends its children within half a second, and a `git commit` that dies so keeps
+its lock), no terminal, and files instead of pipes for its output: a hook that leaves a background child behind would
+hold a pipe open, and us with it, for as long as that child lives.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Completed:
 
 
 def child_environment(environ: Mapping[str, str], **changes: str | None) -> dict[str, str]:
-    """`environ` for a child: bytecode may be written (without it each pytest run compiles again, 0.7 s against 0.3 s), `changes` laid over, None removes."""
+    """`environ` for a child: bytecode may be written (without it each pytest run compiles again, 0.7 s against 0.3 s),
+    `changes` laid over, None removes."""
     env = {name: value for name, value in environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for name, value in changes.items():
         if value is None:
@@ -69,9 +71,9 @@ def run(
 ) -> Completed:
     """Run a program to its end; a status other than zero is a result, not an exception.
 
-    `timeout` is in seconds; then the whole group is ended and `CommandTimedOut` raised. `on_line` gets the lines of both streams as they come, for people to
-    watch. `output` is a file that takes stdout instead of `Completed.stdout`, for what may be larger than memory. Raises `CommandMissing` when the program does
-    not exist.
+    `timeout` is in seconds; then the whole group is ended and `CommandTimedOut` raised. `on_line` gets the lines of
+    both streams as they come, for people to watch. `output` is a file that takes stdout instead of `Completed.stdout`,
+    for what may be larger than memory. Raises `CommandMissing` when the program does not exist.
     """
     args = tuple(os.fspath(part) for part in argv)
     with (
@@ -80,7 +82,7 @@ def run(
         _stdin(input) as stdin,
     ):
         try:
-            child = subprocess.Popen(  # noqa: S603  # the argv is ours, never a shell string
+            child = subprocess.Popen(  # the argv is ours, never a shell string
                 args, cwd=cwd, env=dict(env), stdin=stdin, stdout=out, stderr=err, start_new_session=True
             )
         except FileNotFoundError as error:
@@ -154,8 +156,8 @@ def _wait(child: subprocess.Popen[bytes], timeout: float, followers: tuple[_Foll
 def _end_of(child: subprocess.Popen[bytes]) -> Iterator[Callable[[float], bool]]:
     """A question to ask: has the child ended within so many seconds?
 
-    `Popen.wait(timeout)` sleeps in steps that double up to 50 ms, which rounds a git call of 5 ms up to 8 and one of 60 up to 100; a process descriptor wakes
-    us at once where the system has them.
+    `Popen.wait(timeout)` sleeps in steps that double up to 50 ms, which rounds a git call of 5 ms up to 8 and one of 60
+    up to 100; a process descriptor wakes us at once where the system has them.
     """
     try:
         descriptor = os.pidfd_open(child.pid)

@@ -58,7 +58,8 @@ def declared_python(
     for prefix, texts in directories:
         if ".python-version" in texts:
             where = f"{prefix}.python-version"
-            pinned = _parse(_first_line(texts[".python-version"], where), where, _fitting_cure(ranges))
+            cure = _fitting_cure(ranges)
+            pinned = _parse(_first_line(texts[".python-version"], where, cure), where, cure)
             own = [found for found in ranges if not found.source.startswith("..")]
             _agree(pinned, own)
             return pinned
@@ -91,12 +92,12 @@ def _ranges(prefix: str, texts: Mapping[str, str]) -> Iterator[PythonRequirement
             yield _parse(declared, f"python_requires in {where}", f"set python_requires = >=3.10 in {where}")
 
 
-def _first_line(text: str, where: str) -> str:
+def _first_line(text: str, where: str, cure: str) -> str:
     """pyenv reads several versions, one a line; the first is the one that `python` means."""
     lines = (line.split("#", 1)[0].strip() for line in text.lstrip("\ufeff").splitlines())
     first = next(filter(None, lines), None)
     if first is None:
-        raise PythonMissing("the file is empty", where=where, hint=_CURE)
+        raise PythonMissing("the file is empty", where=where, hint=cure)
     return first
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -17,6 +18,9 @@ from .preparation import Python, find_python
 from .repository_survey import RepositoryFacts, survey
 from .server_survey import ServerFacts, survey_server
 from .world import World
+
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,18 +43,16 @@ class Facts:
 def gather(app: App, world: World) -> Facts:
     """Ask git, the server and this machine. Raises one `Problem`, or all of them together as `Problems`."""
     problems: list[Problem] = []
-    found: list[object] = []
     repository = survey(world.git, app, allow_dirty=world.options.allow_dirty)
     problems += repository.problems
     problems += missing_variables(app, world)
+    here = _collected(problems, lambda: _here(app, world))
     linkable = repository.remote_url is not None or app.repository is not None
-    for ask in (_here, _there if linkable else _knock):
-        try:
-            found.append(ask(app, world, repository))
-        except Problem as problem:
-            problems.append(problem)
+    there = _collected(problems, lambda: _there(app, world, repository) if linkable else _knock(app, world))
     raise_all(problems)
-    (candidate, python), (connect, server) = found  # type: ignore[misc]  # both asked, no problem
+    if here is None or there is None:
+        raise LookupError("a fact without a value, and without a problem")
+    (candidate, python), (connect, server) = here, there
     raise_all(list(python_problems(connect, python)))
     return Facts(
         repository=repository,
@@ -62,7 +64,16 @@ def gather(app: App, world: World) -> Facts:
     )
 
 
-def _here(app: App, world: World, repository: RepositoryFacts) -> tuple[Candidate, Python]:  # noqa: ARG001  # as _there
+def _collected(problems: list[Problem], ask: Callable[[], Found]) -> Found | None:
+    """What `ask` finds; its problem is kept for later, so that all of them are told together."""
+    try:
+        return ask()
+    except Problem as problem:
+        problems.append(problem)
+        return None
+
+
+def _here(app: App, world: World) -> tuple[Candidate, Python]:
     candidate = take_candidate(world.git, app)
     return candidate, find_python(world.git, app, candidate, world.environ)
 
@@ -74,7 +85,7 @@ def _there(app: App, world: World, repository: RepositoryFacts) -> tuple[Connect
     return connect, survey_server(connect, app, repository=address, branch=branch)
 
 
-def _knock(app: App, world: World, repository: RepositoryFacts) -> None:  # noqa: ARG001  # as _there
+def _knock(app: App, world: World) -> None:
     """The missing remote is a problem already; a dead server or a wrong key would be another."""
     world.connect(app).user()
 

@@ -201,13 +201,23 @@ def _inputs(source: DependencySource, uv: Uv, scratch: Path) -> list[str | Path]
     return [path, *more]
 
 
-def flattened(source: DependencySource, directory: Path) -> Iterator[str]:
-    """The declared lines as one file that may lie anywhere."""
-    for line in source.lines:
-        if line.line.option in {"-c", "--constraint"}:
-            yield f"-c {directory / line.line.value}"
-        elif line.line.option not in _INCLUDES:
-            yield line.line.text
+def flattened(source: DependencySource, directory: Path, pins: Mapping[str, Pin] | None = None) -> Iterator[str]:
+    """The declared lines as one file that may lie anywhere; where `pins` know the commit of a URL, with it."""
+    for declared in source.lines:
+        line = declared.line
+        pin = (pins or {}).get(canonicalize_name(line.requirement.name)) if line.requirement else None
+        if line.requirement and line.requirement.url and pin and pin.url:
+            yield _at_commit(line.requirement, pin)
+        elif line.option in {"-c", "--constraint"}:
+            yield f"-c {directory / line.value}"
+        elif line.option not in _INCLUDES:
+            yield line.text
+
+
+def _at_commit(requirement: Requirement, pin: Pin) -> str:
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    marker = f" ; {requirement.marker}" if requirement.marker else ""
+    return f"{pin.name}{extras} @ {pin.url}{marker}"
 
 
 def _kept_commits(source: DependencySource, existing: Mapping[str, Pin], upgrade: Upgrade) -> Iterator[str]:
@@ -220,8 +230,7 @@ def _kept_commits(source: DependencySource, existing: Mapping[str, Pin], upgrade
         name = canonicalize_name(requirement.name)
         pin = existing.get(name)
         if pin and not upgrade.covers(name) and _repository(pin.url) == _repository(requirement.url):
-            extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-            yield f"{name}{extras} @ {pin.url}" + (f" ; {requirement.marker}" if requirement.marker else "")
+            yield _at_commit(requirement, pin)
 
 
 def _repository(url: str) -> tuple[str, str]:

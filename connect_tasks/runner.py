@@ -117,10 +117,7 @@ def _run_alone(
 
 
 def _select(verb: Verb, options: Options, root: Path, directory: Path, environ: Mapping[str, str]) -> tuple[App, ...]:
-    if options.path is not None:
-        config = for_path(root, directory / options.path)
-    else:
-        config = load(root)
+    config = load(root) if options.path is None else for_path(root, directory / options.path)
     if options.app is None and verb.several_apps:
         return resolve_all(config, options.target, environ)
     return (resolve(config, options.app, options.target, environ),)

@@ -14,7 +14,8 @@ MASK = "****"
 SHORTEST = 5
 #: A piece of a secret that was cut in two is known as such from this length on.
 PIECE = 8
-#: `ssh://git@host` says nothing; any other userinfo may be a token. Bounded, so that a megabyte of letters costs a megabyte's time.
+#: `ssh://git@host` says nothing; any other userinfo may be a token. Bounded, so that a megabyte of letters costs a
+#: megabyte's time.
 _USERINFO = re.compile(r"(?<![a-zA-Z0-9+.-])(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{0,30}://)(?!git@)[^/\s'\"]+@")
 #: The key of somebody else, in a request that some program logged.
 _AUTHORIZATION = re.compile(
@@ -46,9 +47,11 @@ class Secret:
 
 
 class Redactor:
-    """Replaces known secrets, in every spelling in which they travel, the userinfo of any URL, and authorization headers.
+    """Replaces known secrets, in every spelling in which they travel, the userinfo of any URL, and authorization
+    headers.
 
-    A secret that was cut in two, by a line's end or by somebody's limit, is masked on both sides if the pieces stand at the line's edges.
+    A secret that was cut in two, by a line's end or by somebody's limit, is masked on both sides if the pieces stand at
+    the line's edges.
     """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
@@ -98,7 +101,8 @@ def _spellings(value: str) -> Iterator[str]:
 
 
 def _base64_cores(raw: bytes) -> Iterator[str]:
-    """Base64 depends on where a value starts within a group of three bytes, and in a header ("Basic user:key") it may start anywhere.
+    """Base64 depends on where a value starts within a group of three bytes, and in a header ("Basic user:key") it may
+    start anywhere.
 
     So for each of the three offsets: the characters that are the same whatever stands before and after.
     """
@@ -109,7 +113,8 @@ def _base64_cores(raw: bytes) -> Iterator[str]:
 
 
 def _without_pieces(text: str, spelling: str) -> str:
-    """Mask a beginning of the secret at a line's end, an end of it at a line's start, and a line that is a part of it."""
+    """Mask a beginning of the secret at a line's end, an end of it at a line's start, and a line that is a part of
+    it."""
     if len(spelling) <= PIECE:
         return text
     head, tail = spelling[:PIECE], spelling[-PIECE:]

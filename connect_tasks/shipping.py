@@ -44,7 +44,8 @@ def untested_trailer(reason: str | None) -> dict[str, str]:
 def ship(
     app: App, world: World, report: Report, facts: Facts, candidate: Candidate, changes: Sequence[PinChange] = ()
 ) -> None:
-    """Plan what is left and perform it. Raises the `Problem` of the action that failed; the report says what is done."""
+    """Plan what is left and perform it. Raises the `Problem` of the action that failed; the report says what is
+    done."""
     tests = plan_tests(app, world.git, candidate, facts.python)
     untested = world.options.no_test
     found = standing(app, world, facts, candidate)

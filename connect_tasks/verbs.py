@@ -1,4 +1,5 @@
-"""The verbs: each is a nox session and `python -m connect_tasks VERB`, with one grammar of arguments. Cheap to import."""
+"""The verbs: each is a nox session and `python -m connect_tasks VERB`, with one grammar of arguments. Cheap to
+import."""
 
 from __future__ import annotations
 

@@ -56,7 +56,9 @@ def setting_problems(git: Git, app: App) -> Iterator[Problem]:
     """The configuration has looked already; this is the last moment before the names reach a command line."""
     for key, name in (("branch", app.branch), ("deploy_branch", app.deploy_branch), ("remote", app.remote)):
         if name is not None and (name.startswith("-") or not git.ask("check-ref-format", f"refs/heads/{name}").ok):
-            yield NameRefused(f"{name!r} can't be a {key.replace('_', ' ')}", hint=f'{key} = "..." in [tool.connect-tasks]')
+            yield NameRefused(
+                f"{name!r} can't be a {key.replace('_', ' ')}", hint=f'{key} = "..." in [tool.connect-tasks]'
+            )
 
 
 def _version(git: Git) -> Iterator[Problem]:
@@ -131,7 +133,9 @@ def _hidden(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
             )
     for name in GENERATED:
         if name in tree and tree[name].mode == SYMLINK:
-            yield GeneratedFileHidden(f"{prefix}{name} is a symbolic link", hint=f"git rm {prefix}{name} && git commit -m 'No link'")
+            yield GeneratedFileHidden(
+                f"{prefix}{name} is a symbolic link", hint=f"git rm {prefix}{name} && git commit -m 'No link'"
+            )
 
 
 def _missing_content(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:

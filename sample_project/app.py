@@ -1,6 +1,7 @@
 """The getting-started app of the Flask documentation, grown just enough to be honest.
 
-The page has a template, a style sheet and a link, so that a wrong URL prefix is visible; the API has JSON in and out; `/health` says whether the app is up.
+The page has a template, a style sheet and a link, so that a wrong URL prefix is visible; the API has JSON in and out;
+`/health` says whether the app is up.
 """
 
 from __future__ import annotations

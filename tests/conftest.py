@@ -1,4 +1,5 @@
-"""Every test lives in a world of its own: a private HOME, no system git configuration, no key, no server, no colours."""
+"""Every test lives in a world of its own: a private HOME, no system git configuration, no key, no server, no
+colours."""
 
 from __future__ import annotations
 
@@ -24,6 +25,18 @@ FOREIGN = (
 )
 #: Of those, what says how to reach the package index from this machine.
 KEPT = ("GIT_SSL_CAINFO", "UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_FIND_LINKS")
+#: An identity, and nothing in the background that would outlive a test.
+GIT_CONFIG = """\
+[user]
+name = Ada Tester
+email = ada@example.org
+[init]
+defaultBranch = main
+[gc]
+auto = 0
+[maintenance]
+auto = false
+"""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,7 +58,5 @@ def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
-    (home / ".gitconfig").write_text(
-        "[user]\n\tname = Ada Tester\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
-    )
+    (home / ".gitconfig").write_text(GIT_CONFIG)
     return home

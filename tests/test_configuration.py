@@ -485,7 +485,7 @@ def test_no_configuration(tmp_path: Path, text: str | None) -> None:
         write(tmp_path, text)
     with pytest.raises(ConfigurationMissing) as caught:
         load(tmp_path)
-    assert caught.value.hint == "python -m connect_tasks init"
+    assert "[tool.connect-tasks]" in (caught.value.hint or "")
     assert caught.value.exit_code == 4
 
 

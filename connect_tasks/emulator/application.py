@@ -155,17 +155,21 @@ def _application(server: Context, poller: Poller | None, options: Settings) -> A
 
 
 def _routes(git: ASGIApp) -> list[BaseRoute]:
-    api = [route for resource in RESOURCES for route in resource.routes]
     return [
-        Mount("/__api__", routes=api),
+        *(_below("/__api__", route) for resource in RESOURCES for route in resource.routes),
+        *(_below("/connect", route) for route in dashboard.routes),
         Mount("/git", app=git),
-        Mount("/connect", routes=dashboard.routes),
         Route("/connect", _to_dashboard),
         Route("/favicon.ico", dashboard.icon),
         Route("/", _to_dashboard),
         Route("/__ping__", _ping),
         Route("/__emulator__/key", _key, methods=["POST"]),
     ]
+
+
+def _below(prefix: str, route: Route) -> Route:
+    """One flat list: a mounted router would send redirects for slashes, which the clients re-issue as GET."""
+    return Route(prefix + route.path, route.endpoint, methods=list(route.methods or ()))
 
 
 async def _key(request: Request) -> Response:

@@ -67,6 +67,7 @@ class Instance:
     ended: datetime | None = None
     exit_code: int | None = None
     in_flight: int = 0
+    reachable: bool = True
     last_used: float = field(default_factory=time.monotonic)
     _process: asyncio.subprocess.Process | None = None
     _end: asyncio.Task[None] | None = None
@@ -80,6 +81,11 @@ class Instance:
     @property
     def alive(self) -> bool:
         return self.ended is None
+
+    @property
+    def serves(self) -> bool:
+        """Whether a request may be sent to it: a process that just died is often noticed by a visitor first."""
+        return self.alive and self.reachable
 
     @contextmanager
     def lease(self) -> Iterator[None]:

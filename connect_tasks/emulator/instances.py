@@ -61,9 +61,12 @@ class Instances:
         Raises StartFailed.
         """
         serving = self._serving.get(launch.key)
-        if serving is not None and serving.alive:
+        if serving is not None and serving.serves:
             serving.last_used = time.monotonic()
             return serving
+        if serving is not None:
+            del self._serving[launch.key]
+            self._in_background(serving.stop())
         start = self._starting.get(launch.key)
         if start is None:
             start = _Start(launch, asyncio.create_task(self._start(launch), name=f"start {launch.key}"))

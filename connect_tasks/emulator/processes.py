@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 MARKER = "CONNECT_TASKS_EMULATOR_DATA"  # every process we start carries it, so that a later server can find orphans
 LONGEST_LINE = 16_384
+CHUNK = 16_384
 
 
 async def spawn(
@@ -65,9 +66,10 @@ async def run(
     process = await spawn(argv, cwd=cwd, environment=environment, data=data, merge_output=True)
     said: list[str] = []
     try:
-        async for line in lines(pipe(process.stdout)):
-            said.append(line)
-            log(line)
+        async for lines in output(pipe(process.stdout)):
+            for line in lines:
+                said.append(line)
+                log(line)
         return await process.wait(), said
     finally:
         drop_lifeline(process)
@@ -81,7 +83,7 @@ def drop_lifeline(process: asyncio.subprocess.Process) -> None:
 
 async def finish(process: asyncio.subprocess.Process) -> None:
     """Wait for the end of a process whose output nobody reads any more: asyncio sees the end only behind it."""
-    while await pipe(process.stdout).read(LONGEST_LINE):
+    while await pipe(process.stdout).read(CHUNK):
         pass
     await process.wait()
 
@@ -93,18 +95,17 @@ def pipe(stream: T | None) -> T:
     return stream
 
 
-async def lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """The lines of a stream of unknown text, without their ends; a line that never ends comes in pieces."""
+async def output(stream: asyncio.StreamReader) -> AsyncIterator[list[str]]:
+    """The lines of a stream of unknown text, as many as came at once; a line that never ends comes in pieces."""
     rest = b""
-    while chunk := await stream.read(65_536):
+    while chunk := await stream.read(CHUNK):
         *whole, rest = (rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        for line in whole:
-            yield line.decode(errors="replace")
         while len(rest) > LONGEST_LINE:
-            yield rest[:LONGEST_LINE].decode(errors="replace")
+            whole.append(rest[:LONGEST_LINE])
             rest = rest[LONGEST_LINE:]
+        yield [line.decode(errors="replace") for line in whole]
     if rest:
-        yield rest.decode(errors="replace")
+        yield [rest.decode(errors="replace")]
 
 
 def only_child(pid: int) -> int | None:

@@ -24,7 +24,7 @@ PRESENCE_CHECK = 1.0  # seconds; only a request still open by then pays for watc
 
 
 class Unreachable(Exception):
-    """The app's process was not there. Nothing was sent to it nor to the visitor: the caller may start it again."""
+    """The app's process was not there. Nothing was sent to it nor to the visitor: the caller may get() it again."""
 
 
 class Proxy:
@@ -53,9 +53,9 @@ class Proxy:
                 allow_redirects=False,
             )
             with visitor.watched():
-                await self._exchange(call, visitor, scope, send)
+                await self._exchange(call, visitor, scope, send, instance)
 
-    async def _exchange(self, call: Call, visitor: _Visitor, scope: Scope, send: Send) -> None:
+    async def _exchange(self, call: Call, visitor: _Visitor, scope: Scope, send: Send, instance: Instance) -> None:
         started = False
         try:
             async with call as response:
@@ -66,6 +66,7 @@ class Proxy:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except aiohttp.ClientConnectorError as exc:
+            instance.reachable = False
             raise Unreachable(str(exc)) from exc
         except (aiohttp.ClientError, ConnectionError) as exc:
             if started or visitor.gone:
@@ -74,11 +75,13 @@ class Proxy:
             await answer(scope, visitor.receive, send)
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send, instance: Instance) -> None:
-        """Pass a WebSocket on, with the subprotocols offered and the one chosen; a refusal keeps its status."""
+        """Pass a WebSocket on, with the subprotocols offered and the one chosen; a refusal keeps its status.
+
+        Raises Unreachable.
+        """
         with instance.lease():
-            await receive()  # websocket.connect
             if instance.port is None:
-                await _refuse(scope, send, 404)
+                await _refuse(scope, receive, send, 404)
                 return
             try:
                 app = await self._client().ws_connect(
@@ -89,12 +92,16 @@ class Proxy:
                     compress=0,
                     autoclose=False,
                 )
+            except aiohttp.ClientConnectorError as exc:
+                instance.reachable = False
+                raise Unreachable(str(exc)) from exc
             except aiohttp.WSServerHandshakeError as exc:
-                await _refuse(scope, send, exc.status)
+                await _refuse(scope, receive, send, exc.status)
                 return
             except aiohttp.ClientError:
-                await _refuse(scope, send, 502)
+                await _refuse(scope, receive, send, 502)
                 return
+            await receive()  # websocket.connect
             await send({"type": "websocket.accept", "subprotocol": app.protocol, "headers": []})
             await _converse(app, receive, send)
 
@@ -167,7 +174,8 @@ class _Visitor:
         task.cancel()
 
 
-async def _refuse(scope: Scope, send: Send, status: int) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int) -> None:
+    await receive()  # websocket.connect
     if status != 403 and "websocket.http.response" in scope.get("extensions", {}):  # a plain close is a 403
         await send({"type": "websocket.http.response.start", "status": status, "headers": []})
         await send({"type": "websocket.http.response.body", "body": b""})

@@ -375,7 +375,11 @@ def main():
 
 
 def pytest_sessionfinish(session):
+    if hasattr(session.config, "workerinput"):
+        return  # a worker of pytest-xdist: the one that started it answers
     request = json.loads(os.environ["CONNECT_TASKS_PROBE"])
+    if request["directory"] not in sys.path:
+        sys.path.insert(0, request["directory"])
     _write(request, inspect_entrypoint(request))
 
 

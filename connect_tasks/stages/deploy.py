@@ -1,4 +1,5 @@
-"""`deploy`: the pushed commit, never anything else; what it needs to be safe it looks up itself, in whatever order it was called."""
+"""`deploy`: the pushed commit, never anything else; what it needs to be safe it looks up itself, in whatever order it
+was called."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def deploy(app: App, world: World, report: Report) -> None:
 
 
 def _require_shippable(app: App, world: World, facts: Facts) -> str:
-    """The commit on the remote that holds HEAD's tree of the app. Raises what is missing, with the verb that makes it."""
+    """The commit on the remote that holds HEAD's tree of the app. Raises what is missing, with the verb that makes
+    it."""
     if facts.candidate.tree_id != facts.head_tree:
         raise NotCommitted("the generated files are not committed", where=app.path, hint="nox -s commit push deploy")
     require_described(app, world, facts.candidate)

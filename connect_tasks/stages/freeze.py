@@ -1,4 +1,5 @@
-"""`freeze`: requirements.txt in the work tree holds exactly what a fresh environment of the declared dependencies holds."""
+"""`freeze`: requirements.txt in the work tree holds exactly what a fresh environment of the declared dependencies
+holds."""
 
 from __future__ import annotations
 

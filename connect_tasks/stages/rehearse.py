@@ -17,7 +17,8 @@ from ..connect import Connect
 from ..emulator import NotStarted, Running, running, start
 from ..errors import EmulatorMissing, NoCommits, Problem
 from ..evidence import EvidenceStore
-from ..git import Git, failed
+from ..git import Git
+from ..git_messages import failed
 from ..outcome import Report
 from ..secret import Secret
 from ..server_address import ServerAddress
@@ -43,7 +44,8 @@ class Scratch:
 
 
 def rehearse(app: App, world: World, report: Report) -> None:
-    """Release `app` on a scratch stage; nothing outside a scratch directory changes, nothing but the package index is contacted."""
+    """Release `app` on a scratch stage; nothing outside a scratch directory changes, nothing but the package index is
+    contacted."""
     require_emulator()
     for note in _not_rehearsed(world.git):
         report.notes.append(note)
@@ -103,7 +105,8 @@ def _with_identity(git: Git) -> Git:
     )
 
 
-# building the scene -----------------------------------------------------------------------------------------------------
+# building the scene
+# -----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -167,7 +170,8 @@ def _server(data: Path, repositories: Path, environ: Mapping[str, str], *, leave
         raise EmulatorMissing(str(error), hint="run it by hand: python -m connect_tasks serve") from None
 
 
-# what was not rehearsed -------------------------------------------------------------------------------------------------
+# what was not rehearsed
+# -------------------------------------------------------------------------------------------------
 
 
 def _not_rehearsed(git: Git) -> Iterator[str]:

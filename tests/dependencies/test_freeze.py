@@ -242,6 +242,25 @@ def test_pyproject_of_groups_only(app: Path, freeze: Freeze) -> None:
     assert freeze(configured="pyproject.toml[prod]").text.decode().splitlines()[1:] == ["core==1.1", "web==1.0"]
 
 
+def test_dynamic_dependencies_are_asked_of_the_backend_and_leave_no_trace(app: Path, freeze: Freeze) -> None:
+    (app / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "back"\nbackend-path = ["."]\n'
+        '[project]\nname = "app"\nversion = "0"\ndynamic = ["dependencies"]\n'
+    )
+    (app / "back.py").write_text(
+        "import pathlib\n"
+        "def prepare_metadata_for_build_wheel(directory, config_settings=None):\n"
+        "    pathlib.Path('trace').mkdir()\n"
+        "    info = pathlib.Path(directory, 'app-0.dist-info')\n"
+        "    info.mkdir()\n"
+        "    (info / 'METADATA').write_text('Metadata-Version: 2.2\\nName: app\\nVersion: 0\\nRequires-Dist: web\\n')\n"
+        "    return info.name\n"
+        "def build_wheel(*arguments): raise NotImplementedError\n"
+    )
+    assert freeze().text.decode().splitlines()[1:] == ["core==1.1", "web==1.0"]
+    assert not (app / "trace").exists()
+
+
 def test_hand_written_requirements_are_kept_and_loose_lines_told(app: Path, freeze: Freeze) -> None:
     written = "# mine\r\nweb>=1   # any\r\ncore==1.0\r\n"
     (app / "requirements.txt").write_bytes(written.encode())

@@ -62,6 +62,16 @@ def test_a_foreign_platform_is_tested_with_this_computers_own(shell: Path, freez
     assert "the pins are for windows" in frozen.notes[-1]
 
 
+def test_a_pin_that_has_no_wheel_for_this_computer_is_replaced_here_only(app: Path, freeze: Freeze, index: Index) -> None:
+    index.publish("fast", "1.0")
+    index.publish("fast", "2.0", tag="py3-none-win_amd64")
+    index.publish("winreg-only", "1.0", tag="py3-none-win_amd64")
+    (app / "requirements.in").write_text('fast\nwinreg-only ; sys_platform == "win32"\n')
+    frozen = freeze(platform="windows")
+    assert frozen.text.decode().splitlines()[1:] == ["fast==2.0", "winreg-only==1.0"]
+    assert frozen.local == b"fast==1.0\n"
+
+
 def test_the_test_stage_alone_finds_the_same_local_pins(
     shell: Path, freeze: Freeze, interpreter: Interpreter, environ: Mapping[str, str], tmp_path: Path
 ) -> None:

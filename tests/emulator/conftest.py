@@ -1,4 +1,4 @@
-"""One real server per test run (and xdist worker), shared by the tests that do not mind; small apps in real repositories."""
+"""One real server per test run (and xdist worker), shared; small apps in real repositories."""
 
 from __future__ import annotations
 

@@ -10,8 +10,6 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from .conftest import Api, app_files, manifest
 
 Made = dict[str, Any]

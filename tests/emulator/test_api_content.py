@@ -42,6 +42,10 @@ def test_a_key_is_taken_from_either_header(api: Api) -> None:
 def test_every_unknown_route_and_method_answers_in_json(api: Api) -> None:
     for method, path in (("GET", "v1/nosuch"), ("DELETE", "v1/user"), ("GET", ""), ("PATCH", "v1/content")):
         assert api.refused(method, path) == (404, 2)
+    # No redirect for a slash either: a client that tidies ".." away would delete what it never named.
+    made = api.made("POST", "v1/content", {})
+    assert api.refused("DELETE", f"v1/content/{made['guid']}/bundles/..") == (404, 2)
+    assert api("DELETE", f"v1/content/{made['guid']}").status_code == 204
 
 
 def test_a_created_item_reads_the_same_everywhere(api: Api, content: dict[str, Any]) -> None:

@@ -19,7 +19,8 @@ NASTY = "<script>alert('x')</script> & \"more\""
 def test_text_is_escaped_and_markup_is_not() -> None:
     made = element("a", NASTY, Html("<b>"), None, href='"><x', disabled=True, hidden=False, aria_label=None)
     assert made == (
-        '<a href="&quot;&gt;&lt;x" disabled>&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;<b></a>'
+        '<a href="&quot;&gt;&lt;x" disabled>'
+        "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &quot;more&quot;<b></a>"
     )
     assert joined("<", element("br")) == "&lt;<br>"
 

@@ -61,7 +61,7 @@ def target(server: Any) -> dict[str, str]:
     return {"guid": guid, "user": user, "tag": tag}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(ROUTES), bodies, segments, queries, st.integers(0, 3))
 def test_no_request_breaks_the_api(
     api: Api,
@@ -80,8 +80,6 @@ def test_no_request_breaks_the_api(
         path = path.replace(f"{{{name}}}", quoted)
     if method == "DELETE" and target["guid"] in path.rpartition("/")[2]:
         return  # the item is needed for the next example
-    if path.endswith("/lock") or "/users" in path and method in ("PUT", "POST"):
-        body = {"locked": None} if path.endswith("/lock") else body
     answer = session.request(
         method,
         f"{api.url}/__api__{path}",
@@ -99,7 +97,7 @@ def test_no_request_breaks_the_api(
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=300), st.sampled_from(["application/json", "multipart/form-data; boundary=x", "text/plain", ""]))
+@given(st.binary(max_size=300), st.sampled_from(["application/json", "multipart/form-data; boundary=x", ""]))
 def test_no_bytes_break_an_upload(
     api: Api, session: requests.Session, target: dict[str, str], data: bytes, kind: str
 ) -> None:

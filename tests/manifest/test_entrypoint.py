@@ -26,7 +26,9 @@ Verify = Callable[..., Entrypoint]
 def verify(tmp_path: Path, frozen_python: Path, app_env: dict[str, str]) -> Verify:
     """verify(files, mode, entrypoint) in an export that holds these files."""
 
-    def call(files: Files, mode: str | None = "flask", entrypoint: str | None = "app:app", **options: object) -> Entrypoint:
+    def call(
+        files: Files, mode: str | None = "flask", entrypoint: str | None = "app:app", **options: object
+    ) -> Entrypoint:
         directory = tmp_path / "export"
         directory.mkdir(exist_ok=True)
         write_files(directory, files)
@@ -59,27 +61,39 @@ def problem_of(verify: Verify, *arguments: object, **options: object) -> Entrypo
         ({"src/shop/web.py": FLASK}, "flask", "src.shop.web:app", "flask", "src.shop.web:app"),
         ({"my-app.py": FLASK}, None, None, "flask", "my-app:app"),
         (
-            {"shop/__init__.py": "from flask import Flask\n\ndef create_app(config=None):\n    return Flask(__name__)\n"},
+            {
+                "shop/__init__.py": "from flask import Flask\n\ndef create_app(config=None):\n    return Flask(__name__)\n"
+            },
             None,
             None,
             "flask",
             "shop:create_app",
         ),
         (
-            {"app.py": f"{FLASK}\n\nclass Wrapped:\n    def __call__(self, environ, start_response): ...\n\napp = Wrapped()\n"},
+            {
+                "app.py": f"{FLASK}\n\nclass Wrapped:\n    def __call__(self, environ, start_response): ...\n\napp = Wrapped()\n"
+            },
             "flask",
             "app:app",
             "flask",
             "app:app",
         ),
         (
-            {"app.py": f"{FASTAPI}\n\nclass Wrapped:\n    async def __call__(self, scope, receive, send): ...\n\napp = Wrapped()\n"},
+            {
+                "app.py": f"{FASTAPI}\n\nclass Wrapped:\n    async def __call__(self, scope, receive, send): ...\n\napp = Wrapped()\n"
+            },
             "fastapi",
             "app:app",
             "fastapi",
             "app:app",
         ),
-        ({"app.py": f"{FLASK}\nclass place:\n    inner = app\n"}, "flask", "app:place.inner", "flask", "app:place.inner"),
+        (
+            {"app.py": f"{FLASK}\nclass place:\n    inner = app\n"},
+            "flask",
+            "app:place.inner",
+            "flask",
+            "app:place.inner",
+        ),
         ({"app.py": f"{FLASK}\nif __name__ == '__main__':\n    app.run()\n"}, None, None, "flask", "app:app"),
         ({"app.py": "from helper import name\n" + FLASK, "helper.py": "name = 1\n"}, None, None, "flask", "app:app"),
         ({"app.py": FLASK, "test_app.py": FASTAPI, "tests/app.py": FASTAPI}, None, None, "flask", "app:app"),
@@ -120,8 +134,20 @@ def test_nothing_of_ours_can_be_imported(verify: Verify) -> None:
         ({"app.py": FASTAPI}, "api", "app:app", ["an ASGI app", "fastapi.applications.FastAPI"], 'mode = "fastapi"'),
         ({"app.py": FLASK}, "fastapi", "app", ["a WSGI app", "flask.app.Flask"], 'mode = "flask"'),
         ({"app.py": FLASK}, "dash", "app:app", ["and not a Dash app"], 'mode = "flask"'),
-        ({"app.py": FLASK}, None, "app:server", ["app has no server", "app:app (flask.app.Flask)"], 'entrypoint = "app:app"'),
-        ({"app.py": FLASK.replace("app =", "web =")}, None, "app", ["app has none of app, application", "app:web"], 'entrypoint = "app:web"'),
+        (
+            {"app.py": FLASK},
+            None,
+            "app:server",
+            ["app has no server", "app:app (flask.app.Flask)"],
+            'entrypoint = "app:app"',
+        ),
+        (
+            {"app.py": FLASK.replace("app =", "web =")},
+            None,
+            "app",
+            ["app has none of app, application", "app:web"],
+            'entrypoint = "app:web"',
+        ),
         ({"app.py": "app = 3\n"}, "flask", "app:app", ["app:app is not a WSGI app", "int"], None),
         ({"app.py": "from flask import Flask as app\n"}, "flask", "app:app", ["it is a class"], None),
         ({"app.py": "def app(x):\n    pass\n"}, "flask", "app:app", ["other arguments"], None),
@@ -164,7 +190,9 @@ def test_the_apps_own_error_comes_first(verify: Verify) -> None:
     code = "import os\n\nDATABASE = os.environ['DATABASE_URL']\n"
     problem = problem_of(verify, {"app.py": WSGI + "import settings\n", "settings.py": code})
 
-    assert problem.message == "app can't be imported: KeyError: 'DATABASE_URL' at `DATABASE = os.environ['DATABASE_URL']`"
+    assert (
+        problem.message == "app can't be imported: KeyError: 'DATABASE_URL' at `DATABASE = os.environ['DATABASE_URL']`"
+    )
     assert problem.where == "settings.py:3"
 
 
@@ -194,7 +222,9 @@ def test_an_undeclared_package_is_named(verify: Verify) -> None:
         ({"app.py": "open('data/names.csv')\n" + WSGI}, ["data/names.csv"], "data/names.csv"),
     ],
 )
-def test_an_untracked_file_is_named_as_what_it_is(verify: Verify, files: Files, untracked: list[str], named: str) -> None:
+def test_an_untracked_file_is_named_as_what_it_is(
+    verify: Verify, files: Files, untracked: list[str], named: str
+) -> None:
     problem = problem_of(verify, files, "flask", "app:app", untracked=untracked)
 
     assert f"git does not track {named}" in problem.message
@@ -263,7 +293,10 @@ def test_a_socket_alone_is_no_server(verify: Verify) -> None:
         ("print('give me a database')\nexit(3)\n", ["SystemExit: 3", "its last words: give me a database"]),
         ("import os\nos._exit(7)\n", ["ended the process with status 7"]),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", ["ended the process by SIGSEGV"]),
-        ("import os, sys\nprint('bye', file=sys.stderr, flush=True)\nos.abort()\n", ["by SIGABRT", "its last words: bye"]),
+        (
+            "import os, sys\nprint('bye', file=sys.stderr, flush=True)\nos.abort()\n",
+            ["by SIGABRT", "its last words: bye"],
+        ),
     ],
 )
 def test_an_import_that_ends_the_process(verify: Verify, code: str, words: list[str]) -> None:

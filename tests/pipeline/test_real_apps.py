@@ -1,4 +1,5 @@
-"""Apps that nobody here wrote, out of source distributions on the package index: nothing is added but git and a table of at most five lines."""
+"""Apps that nobody here wrote, out of source distributions on the package index: nothing is added but git and a table
+of at most five lines."""
 
 from __future__ import annotations
 

@@ -137,7 +137,9 @@ def remote(tmp_path: Path, app_path: str) -> Path:
     return bare
 
 
-def release(clone: Clone, files: dict[str, bytes] | None = None, door: Git | None = None, timeout: float = 30.0) -> Pushed:
+def release(
+    clone: Clone, files: dict[str, bytes] | None = None, door: Git | None = None, timeout: float = 30.0
+) -> Pushed:
     """The git half of a release, as the pipeline does it: facts, commit, push."""
     door, files = door or clone.git, files or GENERATED_FILES
     facts = survey(door, clone.app)

@@ -22,7 +22,20 @@ from .conftest import APP_FILES, GENERATED_FILES, Clone, release
 from .conftest import git as run_git
 from .http_remote import HttpRemote, http_remote
 
-HOSTILE = ("a b.py", "quote'\".py", "new\nline.py", "-dash.py", "été.py", "tab\there", "*.py", "[x].py", "x" * 200, ":(top)", "#.py", "!.py")
+HOSTILE = (
+    "a b.py",
+    "quote'\".py",
+    "new\nline.py",
+    "-dash.py",
+    "été.py",
+    "tab\there",
+    "*.py",
+    "[x].py",
+    "x" * 200,
+    ":(top)",
+    "#.py",
+    "!.py",
+)
 
 
 @pytest.fixture(params=["file", "http"])
@@ -296,7 +309,9 @@ def test_a_release_works(
 
 
 @pytest.mark.parametrize("app_path", ["apps/sales"])
-def test_a_submodule_beside_the_app_is_no_concern(clone_of: Callable[..., Clone], url: str, remote: Path, tmp_path: Path) -> None:
+def test_a_submodule_beside_the_app_is_no_concern(
+    clone_of: Callable[..., Clone], url: str, remote: Path, tmp_path: Path
+) -> None:
     released(submodule_beside_the_app(Scene(clone_of, url, remote)), tmp_path)
 
 
@@ -307,12 +322,14 @@ def released(clone: Clone, tmp_path: Path) -> None:
     result = release(clone)
     assert clone.remote_tip(branch) == result.commit == clone("rev-parse", "HEAD")
     assert clone("rev-parse", "HEAD^") == parent
-    assert clone("diff-tree", "-r", "-z", "--no-commit-id", "--name-only", "--no-ext-diff", "HEAD").split("\0")[:-1] == sorted(
-        clone.full(path) for path in GENERATED_FILES
-    )
+    assert clone("diff-tree", "-r", "-z", "--no-commit-id", "--name-only", "--no-ext-diff", "HEAD").split("\0")[
+        :-1
+    ] == sorted(clone.full(path) for path in GENERATED_FILES)
     assert clone("status", "--porcelain=v2", "--untracked-files=all") == before
     for path, content in GENERATED_FILES.items():
-        shipped = subprocess.run(["git", "show", f"{branch}:{clone.full(path)}"], cwd=clone.remote, capture_output=True).stdout
+        shipped = subprocess.run(
+            ["git", "show", f"{branch}:{clone.full(path)}"], cwd=clone.remote, capture_output=True
+        ).stdout
         assert shipped == content
     exported(clone, tmp_path / "export", result.commit)
     assert release(clone).commit == result.commit
@@ -367,7 +384,7 @@ def test_from_inside_a_git_hook(clone: Clone, tmp_path: Path) -> None:
     assert clone("log", "-2", "--format=%s").splitlines() == ["Release sales", "mine"]
 
 
-@pytest.mark.parametrize("app_path", ["apps/d'été \"1\"", "-apps", "a/b/c/d", "apps/*"])
+@pytest.mark.parametrize("app_path", ['apps/d\'été "1"', "-apps", "a/b/c/d", "apps/*"])
 def test_odd_directories_of_an_app(clone: Clone) -> None:
     assert release(clone).commit == clone.remote_tip()
 
@@ -562,17 +579,32 @@ STOPPING = (
     (unmerged, errors.OperationInProgress, "unmerged: docs/readme.md", "git add docs/readme.md"),
     (stale_lock, errors.RepositoryLocked, "no running process holds it", "rm {root}/.git/index.lock"),
     (skip_worktree, errors.GeneratedFileHidden, "skip-worktree", "git update-index --no-skip-worktree {requirements}"),
-    (assume_unchanged, errors.GeneratedFileHidden, "assume-unchanged", "git update-index --no-assume-unchanged {manifest}"),
+    (
+        assume_unchanged,
+        errors.GeneratedFileHidden,
+        "assume-unchanged",
+        "git update-index --no-assume-unchanged {manifest}",
+    ),
     (ignored, errors.GeneratedFileHidden, "by the rule '*.json'", "echo '!/{manifest}' >> .gitignore"),
-    (ignored_by_the_users_own_excludes, errors.GeneratedFileHidden, "the rule", "echo '!/{requirements}' >> .gitignore"),
+    (
+        ignored_by_the_users_own_excludes,
+        errors.GeneratedFileHidden,
+        "the rule",
+        "echo '!/{requirements}' >> .gitignore",
+    ),
     (filtered, errors.GeneratedFileHidden, "filter=lfs", "echo '/{manifest} -filter' >> .gitattributes"),
-    (generated_link, errors.GeneratedFileHidden, "symbolic link", "git rm {requirements}"),
+    (generated_link, errors.GeneratedFileHidden, "symbolic link", "git rm {requirements} && git commit -m 'No link'"),
     (submodule_in_the_app, errors.ContentNotInGit, "submodule vendor", None),
     (lfs_pointer, errors.ContentNotInGit, "model.bin", None),
     (case_clash, errors.NameRefused, "Static/style.css, static/style.css", None),
     (accents_clash, errors.NameRefused, "differ in case or accents", None),
     (not_utf8, errors.NameRefused, "not UTF-8", None),
-    (no_identity, errors.IdentityMissing, "who commits", 'git config user.name "NAME" && git config user.email "EMAIL"'),
+    (
+        no_identity,
+        errors.IdentityMissing,
+        "who commits",
+        'git config user.name "NAME" && git config user.email "EMAIL"',
+    ),
     (no_remote, errors.RemoteMissing, "no remote 'origin'", None),
     (remote_gone, errors.RemoteUnreachable, "/nowhere.git", None),
     (another_branch, errors.OnAnotherBranch, "HEAD is on feature, the app is released from main", "git switch main"),
@@ -735,7 +767,9 @@ def test_no_way_in_is_found_before_anything_is_written(guarded: HttpRemote, clon
 
 
 @pytest.mark.parametrize("app_path", ["apps/sales"])
-def test_reading_without_the_right_to_push_is_found_before_anything_is_written(guarded: HttpRemote, clone: Clone) -> None:
+def test_reading_without_the_right_to_push_is_found_before_anything_is_written(
+    guarded: HttpRemote, clone: Clone
+) -> None:
     guarded.readers_too = False
     clone("remote", "set-url", "origin", f"{guarded.url}/remote.git")
     before = clone.snapshot()

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from connect_tasks.emulator.environments import Environment, Environments
 from connect_tasks.emulator.instances import Instances, Launch, StartFailed
 from connect_tasks.emulator.interpreters import Interpreter
-from connect_tasks.emulator.proxy import Proxy
+from connect_tasks.emulator.proxy import Proxy, Unreachable
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -119,10 +119,15 @@ class Front:
         matching = [mount for mount in self.launches if scope["path"].startswith(f"{mount}/")]
         launch = self.launches[max(matching, key=len)]
         try:
-            instance = await self.instances.get(launch)
+            try:
+                await self._visit(scope, receive, send, launch)
+            except Unreachable:
+                await self._visit(scope, receive, send, launch)
         except StartFailed as exc:
             await plain(send, 503, f"{exc}\n{exc.log}")
-            return
+
+    async def _visit(self, scope: Scope, receive: Receive, send: Send, launch: Launch) -> None:
+        instance = await self.instances.get(launch)
         if scope["type"] == "websocket":
             await self.proxy.websocket(scope, receive, send, instance)
         else:

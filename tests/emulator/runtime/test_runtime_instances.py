@@ -275,7 +275,7 @@ async def test_a_log_is_cut_before_it_fills_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(job_logs, "LARGEST", 10_000)
     log = job_logs.JobLog(tmp_path / "jobs/a.log")
     for number in range(1000):
-        log.write("stdout", str(number))
+        log.write("stdout", [str(number)])
     log.close()
     kept = read_log(log.path)
     assert kept[-1]["data"] == "999"
