@@ -22,7 +22,7 @@ __all__ = ["register"]
 
 
 def __getattr__(name: str) -> Any:
-    """`from connect_tasks import manifest, release` registers those sessions: sugar over `register("manifest", "release")`."""
+    """`from connect_tasks import manifest, release` registers those sessions, as `register("manifest", "release")`."""
     if name == "register":
         from .sessions import register
 

@@ -90,6 +90,17 @@ class LinkRepository:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StopPolling:
+    """Switch polling off before the push: it would put the commit live before anybody has visited it."""
+
+    stage: ClassVar[str] = "polling"
+    settings: RepositorySettings  # as found
+
+    def __str__(self) -> str:
+        return "switch the server's polling off"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SetVanity:
     """Give the item its own path on the server."""
 
@@ -155,6 +166,7 @@ class VerifyLive:
 Action = (
     RunTests
     | CommitGenerated
+    | StopPolling
     | PushCommits
     | CreateContent
     | UpdateContent

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .errors import UsageWrong
-from .verbs import COMMON, VERBS, Verb
+from .verbs import EXIT_CODES, JSON, NAMES, VERBS, WHICH, Argument, Verb, verb
+
+PROGRAM = "python -m connect_tasks"
+WIDTH = 100
+_ENVIRONMENT = "CONNECT_SERVER and CONNECT_API_KEY name the server and your key, as for Posit's own tools."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,38 +38,93 @@ class Options:
 
 
 class _Parser(argparse.ArgumentParser):
+    """Its errors are ours: one line, and the next command."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+
     def error(self, message: str) -> NoReturn:
         raise UsageWrong(message, hint=f"{self.prog} --help")
 
-
-def parser() -> argparse.ArgumentParser:
-    """The grammar of `python -m connect_tasks`."""
-    top = _Parser(
-        prog="python -m connect_tasks",
-        description="Release a Python app to Posit Connect by the git-backed route.",
-        epilog="Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending, 3 live but unhealthy, "
-        "4 usage or configuration, 5 lock held, 75 temporary, 130 interrupted.",
-        allow_abbrev=False,
-    )
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for verb in VERBS:
-        _add(verbs.add_parser(verb.name, help=verb.summary, description=verb.summary, allow_abbrev=False), verb)
-    return top
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse, but an unknown option hears which one it resembles."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = [flag for action in self._actions for flag in action.option_strings]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{resembling(unknown[0].split('=')[0], known)}")
+        return found
 
 
-def parse(verb: Verb, arguments: Sequence[str], *, program: str) -> Options:
+def command_line(arguments: Sequence[str]) -> tuple[Verb, Options]:
+    """What `python -m connect_tasks ARGUMENTS` asks for. Raises as `parse`."""
+    if arguments and arguments[0] in NAMES:
+        which = verb(arguments[0])
+        return which, parse(which, arguments[1:], program=f"{PROGRAM} {which.name}")
+    top = _overview()
+    word = arguments[0] if arguments else "-"
+    if not word.startswith("-"):
+        top.error(f"there is no verb `{word}`{resembling(word, NAMES)}")
+    top.parse_known_args(list(arguments))  # --help and --version end here
+    raise UsageWrong("a VERB comes first", hint=f"{PROGRAM} --help")
+
+
+def parse(which: Verb, arguments: Sequence[str], *, program: str) -> Options:
     """The arguments of one verb. Raises `UsageWrong`; `--help` prints and raises SystemExit(0)."""
-    own = _Parser(prog=program, description=verb.summary, allow_abbrev=False)
-    _add(own, verb)
-    return options(own.parse_args(list(arguments)))
-
-
-def options(namespace: argparse.Namespace) -> Options:
-    values: dict[str, Any] = {key: value for key, value in vars(namespace).items() if key != "verb"}
+    parser = _Parser(prog=program, description=_wrapped(which.summary, which.manual), epilog=_epilog(which, program))
+    _add(parser, "which app", WHICH if which.needs_app else ())
+    _add(parser, "how", (*which.own, JSON))
+    values = vars(parser.parse_args(list(arguments)))
     values["upgrade"] = tuple(values.get("upgrade") or ())
     return Options(**values)
 
 
-def _add(target: argparse.ArgumentParser, verb: Verb) -> None:
-    for argument in (*COMMON, *verb.arguments):
-        target.add_argument(*argument.flags, **argument.options)  # type: ignore[arg-type]  # data of our own table
+def resembling(word: str, words: Iterable[str]) -> str:
+    """`; did you mean X?`, or nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(words), n=1, cutoff=0.75)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(map(len, NAMES))
+    lines = [f"  {entry.name:<{width}}  {entry.summary}" for entry in VERBS]
+    top = _Parser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} VERB [--app NAME] [--target NAME] [--json FILE] [...]",
+        description="\n".join(("Release a Python app to Posit Connect by the git-backed route.", "", "verbs:", *lines)),
+        epilog="\n".join(
+            (f"each has its own manual: {PROGRAM} VERB --help", "", _wrapped(_ENVIRONMENT), "", _exit_codes())
+        ),
+    )
+    top.add_argument("--version", action="version", version=f"connect-tasks {_version()}")
+    return top
+
+
+def _add(parser: argparse.ArgumentParser, title: str, arguments: Iterable[Argument]) -> None:
+    group = parser.add_argument_group(title)
+    for argument in arguments:
+        group.add_argument(*argument.flags, **argument.options)  # type: ignore[arg-type]  # data of our own table
+
+
+def _epilog(which: Verb, program: str) -> str:
+    examples = [f"  {program} {example}".rstrip().removesuffix(" --") for example in which.examples]
+    return "\n".join(("examples:", *examples, "", _wrapped(_ENVIRONMENT), "", _exit_codes()))
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("connect-tasks")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "(not installed)"
+
+
+def _exit_codes() -> str:
+    codes = (f"  {code:<4} {words}" for code, words in EXIT_CODES.items())
+    return "\n".join(("exit codes (under nox every failure is 1):", *codes))
+
+
+def _wrapped(*paragraphs: str) -> str:
+    return "\n\n".join(textwrap.fill(paragraph, WIDTH, break_on_hyphens=False) for paragraph in paragraphs)

@@ -7,18 +7,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .arguments import options, parser
+from .arguments import command_line
+from .console import Console, write
 from .errors import Problem
 from .runner import run_verb
-from .verbs import verb
+from .secret import Redactor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb -> its exit code: 0 done or nothing to do, 1 failed, 2 drift, 3 unhealthy, 4 usage, 5 locked, 75
-    temporary, 130 interrupted."""
+    """Run a verb -> its exit code, see `verbs.EXIT_CODES`. `--help` and `--version` print and raise SystemExit(0)."""
     try:
-        namespace = parser().parse_args(arguments)
+        verb, options = command_line(sys.argv[1:] if arguments is None else arguments)
+        return run_verb(verb, options, directory=Path.cwd(), environ=os.environ)
     except Problem as problem:
-        sys.stderr.write(f"{problem}\n     next: {problem.hint}\n")
+        Console(sys.stderr, Redactor.of_environment(os.environ), os.environ).problem(problem)
         return problem.exit_code
-    return run_verb(verb(namespace.verb), options(namespace), directory=Path.cwd(), environ=os.environ)
+    finally:
+        write(sys.stdout, "")  # whoever hung up must not change the exit code

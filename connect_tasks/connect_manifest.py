@@ -7,7 +7,9 @@ that git stores (a checkout may hold other bytes: CRLF, filters, symbolic links)
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -84,9 +86,16 @@ def render_manifest(
     manifest = {key: value for key, value in written.items() if key != "files"}
     if previous:
         manifest = _with_extras(manifest, previous)
-    files = listed_blobs(tree, include, exclude)
+    files = listed_blobs(as_written(tree), include, exclude)
     manifest["files"] = {path: {"checksum": checksums[oid]} for path, oid in files.items()}
     return (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode("ascii")
+
+
+def as_written(tree: Tree) -> Tree:
+    """The tree with its paths as git stores them, UTF-8, whatever encoding this machine's locale has for file names."""
+    if sys.getfilesystemencoding() == "utf-8":
+        return tree
+    return {os.fsencode(path).decode("utf-8", "surrogateescape"): blob for path, blob in tree.items()}
 
 
 def listed_blobs(tree: Tree, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> dict[str, str]:

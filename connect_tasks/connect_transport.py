@@ -32,7 +32,7 @@ class OneServer(HTTPAdapter):
             backoff_jitter=0.25,
             backoff_max=8,
             status_forcelist=TEMPORARY,
-            allowed_methods=frozenset({"GET", "HEAD"}),
+            allowed_methods=frozenset({"GET", "HEAD", "PUT", "PATCH"}),  # ours set values: twice is as good as once
             respect_retry_after_header=True,
             raise_on_status=False,
         )

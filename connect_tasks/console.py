@@ -1,4 +1,7 @@
-"""What people see while a verb runs: one live line per stage on a terminal, plain lines elsewhere, and a recap. All of it passes the redactor."""
+"""What people see while a verb runs: one live line per stage on a terminal, plain lines elsewhere, and a recap.
+
+All of it passes the redactor.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,17 @@ _STYLES = {Result.OK: "32", Result.NOOP: "2", Result.CHANGED: "32", Result.FAILE
 
 
 class Console:
-    """Writes to one stream, which may be closed. `environ` decides as everywhere: NO_COLOR means no colours, TERM=dumb and CI mean plain lines."""
+    """Writes to one stream, which may be closed.
+
+    `environ` decides as everywhere: NO_COLOR means no colours, TERM=dumb and CI mean plain lines.
+    """
 
     def __init__(self, stream: TextIO | None, redact: Redactor, environ: Mapping[str, str]) -> None:
         self._stream = stream
         self._redact = redact
         fancy = _can_say("✓✗·⠋", stream)
-        plain_wanted = environ.get("TERM") in {"dumb", "unknown"} or environ.get("CI", "").lower() not in {"", "0", "false"}
-        self._redrawn = _is_terminal(stream) and fancy and not plain_wanted
+        in_ci = environ.get("CI", "").lower() not in {"", "0", "false"}
+        self._redrawn = _is_terminal(stream) and fancy and not in_ci and environ.get("TERM") not in {"dumb", "unknown"}
         self._colour = self._redrawn and not environ.get("NO_COLOR")
         self._marks = _MARKS if fancy else _ASCII_MARKS
         self._lock = threading.RLock()  # the heartbeat writes from a thread of its own
@@ -60,8 +66,8 @@ class Console:
 
     def log(self, text: str) -> None:
         """Lines of somebody else's: the server's task, a test runner, git."""
-        for line in text.splitlines():
-            shown = self._clean(line).rstrip()
+        for line in text.split("\n"):
+            shown = self._clean(_last_drawn(line)).rstrip()
             if not shown:
                 continue
             if self.progress(shown):
@@ -73,7 +79,7 @@ class Console:
         """Show a passing line where it can be redrawn; False where it can't."""
         if self._live is None:
             return False
-        self._live.said = " ".join(self._clean(text).split())
+        self._live.said = " ".join(self._clean(_last_drawn(text)).split())
         return True
 
     def line(self, text: str = "") -> None:
@@ -91,7 +97,7 @@ class Console:
         members = problem.problems if isinstance(problem, Problems) else (problem,)
         for member in members:
             what, *more = self._clean(str(member)).splitlines() or [""]
-            self._write(f"{self._mark(Result.FAILED)}  {what}")
+            self._write(f"{self._mark(Result.FAILED)} {what}")
             for text in more:
                 self._write(f"     {text}")
             if member.hint:
@@ -105,7 +111,7 @@ class Console:
             self._write(f"   {_counted(reports)}")
             return
         for report in reports:
-            if report.error is None and report.url is not None:
+            if report.error is None and report.live_commit and report.url:
                 self._write(f"   {self._clean(_summary(report, url=False))}")
                 self._write(f"   {self._clean(report.url)}")
 
@@ -129,7 +135,8 @@ class Console:
         elif self._redrawn and self._stream is not None:
             from .live_line import LiveLine
 
-            with LiveLine(self._stream, name, colour=self._colour) as self._live:
+            with LiveLine(self._stream, name, colour=self._colour) as live:
+                self._live = live
                 try:
                     yield
                 finally:
@@ -156,8 +163,8 @@ class Console:
             thread.join()
 
     def _clean(self, text: str) -> str:
-        """Text as it may be shown. The last of what a progress bar wrote over itself; then no escapes, then no secrets: an escape may stand inside a secret."""
-        return self._redact(plain(text.rstrip("\r").rsplit("\r", 1)[-1]))
+        """Text as it may be shown: without escapes, then without secrets, since an escape may stand inside one."""
+        return self._redact(plain(text))
 
     def _mark(self, result: Result) -> str:
         mark = f"{self._marks[result]:>2}"
@@ -174,7 +181,8 @@ class Console:
 def write(stream: TextIO | None, text: str) -> bool:
     """Write and flush; False where nobody reads (any more): what was done counts, not whether it could be told.
 
-    After a failure the stream leads nowhere: else Python fails again with what is still buffered when it exits, and ends with status 120.
+    After a failure the stream leads nowhere: else Python, when it exits, fails again with what is still buffered, and
+    ends with status 120.
     """
     if stream is None:  # Python was started with the descriptor closed
         return False
@@ -207,6 +215,11 @@ def _counted(reports: Sequence[Report]) -> str:
     """`ok 7 changed 2 failed 1`, without the zeros."""
     results = [report.result for report in reports]
     return " ".join(f"{result} {results.count(result)}" for result in Result if result in results)
+
+
+def _last_drawn(line: str) -> str:
+    """What a progress bar that draws over itself ended with."""
+    return line.rstrip("\r").rsplit("\r", 1)[-1]
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -23,7 +23,7 @@ from .tree import SUBMODULE, SYMLINK, Tree
 
 #: Names under which people keep secrets, whatever is inside today.
 _SECRET_NAMES = (
-    *(".env", ".env.*", "*.env", ".envrc", ".renviron", ".netrc", "_netrc", ".pypirc", ".npmrc", ".pgpass"),
+    *(".env", ".env.*", "*.env", ".envrc", ".renviron", ".netrc", "_netrc", ".pypirc", ".pgpass"),
     *(".git-credentials", ".htpasswd", ".dockercfg", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"),
     *("*.pem", "*.key", "*.ppk", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.gpg"),
     *("credentials.json", "client_secret*.json", "service[-_]account*.json", ".streamlit/secrets.toml"),

@@ -12,26 +12,39 @@ from .actions import (
     PrepareBundle,
     SendVariables,
     SetVanity,
+    StopPolling,
     UpdateContent,
     VerifyLive,
     VisitDraft,
 )
 from .configuration import App
+from .connect import mentions
 from .server_survey import ServerFacts, same_link
 
 
-def plan_deployment(app: App, facts: ServerFacts, *, commit: str | None, in_sync: bool) -> tuple[Action, ...]:
+def plan_polling(app: App, facts: ServerFacts) -> tuple[Action, ...]:
+    """What must be done before the push, so that it does not go live by itself."""
+    if facts.repository is not None and facts.repository.polling and not app.polling:
+        return (StopPolling(settings=facts.repository),)
+    return ()
+
+
+def plan_deployment(
+    app: App, facts: ServerFacts, *, commit: str | None, in_sync: bool, unverified: bool = False
+) -> tuple[Action, ...]:
     """What is left to do on the server.
 
-    `commit` is what shall be live, None while it is not made yet; `in_sync` says whether the app's tree of the live
-    commit is already the one that ships. In sync and nothing to change gives an empty plan.
+    `commit` is what shall be live, None while it is not made yet; `in_sync`: the live commit holds the tree that ships;
+    `unverified`: it went live in a run that did not come to its end. In sync and nothing to change gives an empty plan.
     """
     settings = tuple(_settings(app, facts))
-    relinked = any(isinstance(action, LinkRepository) and not _only_polling(facts) for action in settings)
+    relinked = facts.repository is None or not same_link(facts.repository, facts.wanted_link)
     if in_sync and not relinked:
         missing = tuple(name for name in app.env if name not in facts.variables)
-        return (*settings, *_variables(missing))
-    ready = next((bundle for bundle in facts.bundles if commit and bundle.source_commit == commit), None)
+        return (*settings, *_variables(missing), *([VerifyLive()] if unverified else []))
+    if app.polling:
+        return (*settings, *_variables(app.env), Activate(), VerifyLive())
+    ready = mentions(facts.bundles, commit) if commit else None
     return (
         *settings,
         *_variables(app.env),
@@ -50,10 +63,9 @@ def _settings(app: App, facts: ServerFacts) -> Iterator[Action]:
         changed = {key: value for key, value in declared.items() if facts.content.fields.get(key) != value}
         if changed:
             yield UpdateContent(fields=changed)
-    if facts.repository is None:
-        yield LinkRepository(settings=facts.wanted_link, exists=False)
-    elif not same_link(facts.repository, facts.wanted_link) or facts.repository.polling != app.polling:
-        yield LinkRepository(settings=facts.wanted_link, exists=True)
+    found = facts.repository
+    if found is None or not same_link(found, facts.wanted_link) or (app.polling and not found.polling):
+        yield LinkRepository(settings=facts.wanted_link, exists=found is not None)
     if app.vanity and facts.vanity != _vanity_path(app.vanity):
         yield SetVanity(path=app.vanity)
 
@@ -66,10 +78,6 @@ def declared_fields(app: App) -> dict[str, object]:
         "access_type": app.access_type,
     }
     return {key: value for key, value in declared.items() if value is not None} | dict(app.process)
-
-
-def _only_polling(facts: ServerFacts) -> bool:
-    return facts.repository is not None and same_link(facts.repository, facts.wanted_link)
 
 
 def _variables(names: tuple[str, ...]) -> tuple[Action, ...]:

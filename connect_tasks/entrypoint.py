@@ -47,7 +47,7 @@ def detect(sources: Mapping[str, str | bytes], mode: str | None = None, entrypoi
     raise _undecided(declared, best, candidates)
 
 
-def verify_entrypoint(  # noqa: PLR0917  # python, where, what, with what, how long
+def verify_entrypoint(
     python: Path,
     directory: Path,
     mode: str | None,

@@ -165,8 +165,9 @@ def _made(module: ast.Module, names: dict[str, str]) -> Iterable[tuple[str, AppM
     """(name, mode) of every app object bound at the top of a module, also under `with` and `if`, and every factory."""
     for node in _top_level(module.body):
         if isinstance(node, ast.ClassDef):
-            bases = [full for base in node.bases if (full := _full_name(base, names))]
-            names.update({node.name: full for full in bases if _mode_of(full)})
+            bases = (_full_name(base, names) for base in node.bases)
+            if app := next((full for full in bases if full and _mode_of(full)), None):
+                names[node.name] = app
         elif isinstance(node, ast.FunctionDef) and _is_factory(node):
             calls = (part for part in ast.walk(node) if isinstance(part, ast.Call))
             made = {mode for call in calls if (mode := _maker(call, names))}

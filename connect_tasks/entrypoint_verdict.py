@@ -61,6 +61,8 @@ def _wrong(guess: Entrypoint, result: Mapping[str, Any]) -> EntrypointWrong:
     real = connect_mode(chosen["kind"] or "")
     if real is not None:
         what = f"{called} is {real.title}, {chosen['type']}, and not {guess.mode.title}"
+        if fitting:
+            return EntrypointWrong(f"{what}; {_listed(module, fitting)}", where=origin, hint=cure)
         return EntrypointWrong(what, where=origin, hint=f'mode = "{real.name}"')
     if guess.mode.kind == "script":
         return EntrypointWrong(

@@ -31,7 +31,7 @@ class LiveLine:
             console=self._console, get_renderable=self._drawn, refresh_per_second=PER_SECOND, transient=True
         )
 
-    def __enter__(self) -> LiveLine:
+    def __enter__(self) -> LiveLine:  # noqa: PYI034  # typing.Self is of Python 3.11
         self._live.start(refresh=True)
         return self
 

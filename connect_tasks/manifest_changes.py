@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .app_mode import connect_mode
-from .connect_manifest import Manifest, listed_blobs
+from .connect_manifest import Manifest, as_written, listed_blobs
 from .tree import MANIFEST, REQUIREMENTS, SUBMODULE, SYMLINK, Tree
 
 ChangeKind = Literal["missing", "changed", "unlisted", "pins", "metadata", "constraint", "requirements", "mode"]
@@ -64,6 +64,7 @@ def compare(
 
     `checksums`: object id -> md5, of at least the blobs that are both listed and in the tree.
     """
+    tree = as_written(tree)
     files = _file_changes(manifest, tree, checksums, listed_blobs(tree, include, exclude))
     return (*files, *_fact_changes(manifest, tree, facts or ManifestFacts()))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .app_mode import connect_mode
 from .configuration import App
-from .connect_manifest import Manifest, listed_blobs, read_manifest
+from .connect_manifest import Manifest, as_written, listed_blobs, read_manifest
 from .content_policy import blob_sizes
 from .dependencies import find_dependencies
 from .errors import AppEmpty, DependenciesMissing, GitFailed, NoCommits, OperationInProgress, Problem, PythonMissing
@@ -70,6 +70,7 @@ def check_all(
     base = "." if staged else _common(apps)
     trees = _split(whole, base, [app.path for app in apps])
     above = whole if base == "." else _files_above(git, revision or "", base)
+    trees = {directory: as_written(tree) for directory, tree in trees.items()}
     blobs = _Blobs(git)
     blobs.fetch(_wanted_first(apps, trees, above))
     cases = [_case(app, trees[app.path], above, blobs, configured=configured) for app in apps]

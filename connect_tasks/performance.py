@@ -21,6 +21,7 @@ from .generated_commit import commit_generated
 from .git_push import push
 from .outcome import Report, Result, Stage
 from .preparation import Python
+from .release_journal import Journal
 from .replay import Replay
 from .repository_lock import lock
 from .world import World
@@ -42,6 +43,7 @@ class Performance:
     untracked: tuple[str, ...] = ()
     connect: Connect | None = None
     drafts: bool | None = None
+    owner: str = ""  # the GUID of the key's owner
 
 
 def perform(actions: Sequence[Action], shipment: Shipment, performance: Performance, report: Report) -> Shipment:
@@ -75,6 +77,11 @@ def note_shipment(report: Report, shipment: Shipment, connect: Connect | None) -
     report.notes += [note for note in shipment.notes if note not in report.notes]
 
 
+def journal_of(app: App, world: World) -> Journal:
+    """The journal of an app on its target, shared by the work trees of a clone."""
+    return Journal.of(world.git.common_dir / "connect-tasks" / "journal", app.name, app.target)
+
+
 def _holds(stack: ExitStack) -> bool:
     return bool(stack._exit_callbacks)  # type: ignore[attr-defined]  # noqa: SLF001  # is anything entered?
 
@@ -93,6 +100,8 @@ def _perform_one(action: Action, shipment: Shipment, performance: Performance, s
         app=performance.app,
         connect=performance.connect,
         drafts=performance.drafts,
+        owner=performance.owner,
+        journal=journal_of(performance.app, world),
         values=world.environ,
         same_tree=lambda commit: world.git.tree_id(commit, performance.app.path) == shipment.app_tree,
         say=world.console.log,

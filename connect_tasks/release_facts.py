@@ -19,7 +19,6 @@ from .repository_survey import RepositoryFacts, survey
 from .server_survey import ServerFacts, survey_server
 from .world import World
 
-
 Found = TypeVar("Found")
 
 

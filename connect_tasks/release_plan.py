@@ -8,7 +8,7 @@ from .actions import Action, CommitGenerated, PushCommits, RunTests
 from .app_tests import TestPlan
 from .candidate import Candidate
 from .configuration import App
-from .deploy_plan import plan_deployment
+from .deploy_plan import plan_deployment, plan_polling
 from .release_facts import Facts
 
 
@@ -21,6 +21,7 @@ class Decided:
     tested: bool  # evidence exists, or tests are waived
     message: str
     in_sync: bool  # the live commit holds this tree
+    unverified: bool  # it went live in a run that did not come to its end
     ship: str | None  # the commit on the remote that holds this tree already
 
 
@@ -28,11 +29,15 @@ def plan_release(app: App, facts: Facts, decided: Decided) -> tuple[Action, ...]
     """The actions that are left; empty when the app is live as it stands."""
     tree = decided.candidate.tree_id
     actions: list[Action] = []
-    server = plan_deployment(app, facts.server, commit=decided.ship, in_sync=decided.in_sync)
+    polling = plan_polling(app, facts.server)
+    server = plan_deployment(
+        app, facts.server, commit=decided.ship, in_sync=decided.in_sync, unverified=decided.unverified
+    )
     if decided.ship is not None and not server:
-        return ()
+        return polling
     if not decided.tested:
         actions.append(RunTests(tree=tree, command=str(decided.tests)))
+    actions += polling
     if decided.ship is None:
         if tree != facts.head_tree:
             actions.append(CommitGenerated(files=dict(decided.candidate.generated), message=decided.message, tree=tree))

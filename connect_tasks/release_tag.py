@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from .configuration import App
-from .errors import ConfigurationInvalid, NameRefused, TagTaken
+from .errors import CommitFailed, ConfigurationInvalid, NameRefused, TagTaken
 from .git import Git
-from .git_messages import failed, unreachable
+from .git_messages import own_words, unreachable
 
 FIELDS = ("app", "target", "date", "number", "commit")
 
@@ -69,9 +69,15 @@ def set_tag(git: Git, tag: ReleaseTag, commit: str) -> None:
     if there is not None and git.ask("rev-parse", tag.ref).text.strip() not in tag.made:
         raise _taken(tag.name, there, commit)
     done = git.run("tag", "--annotate", "--force", "--file=-", "--", tag.name, commit, input=tag.message.encode())
-    if not done.ok:
-        raise failed(done)
-    tag.made.append(git.line(git.ask("rev-parse", tag.ref)))
+    if done.ok:
+        tag.made.append(git.line(git.ask("rev-parse", tag.ref)))
+    unsigned = git.flag("tag.gpgSign") and b"\n-----BEGIN " not in git.ask("cat-file", "tag", tag.ref).stdout
+    if not done.ok or unsigned:  # git 2.39 makes a plain tag, and no error, when its ssh signer fails
+        drop_tag(git, tag)
+        raise CommitFailed(
+            f"the tag {tag.name} could not be made: {own_words(done.error_text)}",
+            hint=f"git config --get user.signingkey && git tag -a -m test test-{tag.name}",
+        )
 
 
 def drop_tag(git: Git, tag: ReleaseTag) -> None:

@@ -6,10 +6,12 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
 MASK = "****"
+#: Environment variables whose values are never printed.
+SECRET_NAMES = ("CONNECT_API_KEY", "CONNECT_TASKS_EMULATOR_KEY")
 #: Shorter values would mask half of the output: `1`, `dev`, `yes`.
 SHORTEST = 5
 #: A piece of a secret that was cut in two is known as such from this length on.
@@ -57,6 +59,11 @@ class Redactor:
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         self._spellings: tuple[str, ...] = ()
         self.add(*secrets)
+
+    @classmethod
+    def of_environment(cls, environ: Mapping[str, str]) -> Redactor:
+        """One that knows the keys of this environment."""
+        return cls(Secret(environ[name]) for name in SECRET_NAMES if environ.get(name))
 
     def add(self, *secrets: Secret) -> None:
         found = set(self._spellings)

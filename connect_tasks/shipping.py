@@ -11,7 +11,7 @@ from .candidate import Candidate
 from .commit_message import commit_message
 from .configuration import App
 from .outcome import Report, Result
-from .performance import Performance, note_shipment, perform
+from .performance import Performance, journal_of, note_shipment, perform
 from .release_facts import Facts, is_live
 from .release_plan import Decided, plan_release
 from .requirements_file import PinChange
@@ -55,6 +55,7 @@ def ship(
         tested=untested is not None or world.evidence.find(tests.subject) is not None,
         message=commit_message(app, changes=changes, trailers=untested_trailer(untested)),
         in_sync=found.live,
+        unverified=found.live and journal_of(app, world).is_unfinished(found.ship),
         ship=found.ship,
     )
     actions = plan_release(app, facts, decided)
@@ -82,6 +83,7 @@ def ship(
         untracked=facts.repository.untracked,
         connect=facts.connect,
         drafts=facts.server.drafts,
+        owner=facts.server.user.guid,
     )
     done = perform(actions, shipment, performance, report)
     report.result = Result.CHANGED

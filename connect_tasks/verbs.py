@@ -1,11 +1,27 @@
-"""The verbs: each is a nox session and `python -m connect_tasks VERB`, with one grammar of arguments. Cheap to
-import."""
+"""The verbs: each is a nox session and `python -m connect_tasks VERB`, with one grammar of arguments.
+
+Cheap to import.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+#: Exit codes of `python -m connect_tasks`, by meaning; nox itself turns every failure into 1.
+EXIT_CODES: Mapping[int, str] = MappingProxyType(
+    {
+        0: "done, or nothing to do",
+        1: "failed",
+        2: "changes pending or drift (check)",
+        3: "live but unhealthy",
+        4: "usage or configuration",
+        5: "another run holds the lock",
+        75: "temporary: try again",
+        130: "interrupted",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,22 +38,45 @@ def _argument(*flags: str, **options: object) -> Argument:
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """A verb: its name, one line for `nox -l`, its own arguments, and where its deed is (`module:function`)."""
+    """A verb: its name, one line for `nox -l`, its manual, its own arguments, and its deed (`module:function`)."""
 
     name: str
     summary: str
+    manual: str  # what it reads, writes and refuses
     deed: str
-    arguments: tuple[Argument, ...] = ()
+    own: tuple[Argument, ...] = ()
+    examples: tuple[str, ...] = ("",)  # arguments of calls that make sense
     several_apps: bool = True  # without --app it is done for each app in turn
     needs_app: bool = True  # and a repository
 
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """All that it knows: which app, its own, the report."""
+        return (*(WHICH if self.needs_app else ()), *self.own, JSON)
 
-APP = _argument("--app", metavar="NAME", help="the app, where several are configured")
-TARGET = _argument("--target", metavar="NAME", help="the target, where targets are configured")
-PATH = _argument("--path", metavar="DIR", help="an app by its directory, where there is no configuration")
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise ValueError
+    return text
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+# argparse names the type in its message: "invalid reason value: ''"
+_reason.__name__, _port.__name__ = "reason", "port"
+
+WHICH = (
+    _argument("--app", metavar="NAME", help="the app, where several are configured"),
+    _argument("--target", metavar="NAME", help="the target, where targets are configured"),
+    _argument("--path", metavar="DIR", help="an app by its directory, where there is no configuration"),
+)
 JSON = _argument("--json", metavar="FILE", help="write the report as JSON to FILE, or to standard output with -")
-COMMON = (APP, TARGET, PATH, JSON)
-
 _UPGRADE = _argument(
     "--upgrade",
     action="append",
@@ -48,7 +87,9 @@ _UPGRADE = _argument(
 )
 _OFFLINE = _argument("--offline", action="store_true", help="use only what is cached or in a wheelhouse")
 _EVIDENCE = _argument("--evidence", metavar="DIR", help="where passes of tests are kept, to carry them between CI jobs")
-_NO_TEST = _argument("--no-test", metavar="REASON", help="deploy without tests; the reason goes into report and commit")
+_NO_TEST = _argument(
+    "--no-test", metavar="REASON", type=_reason, help="go on without tests; the reason goes into report and commit"
+)
 _ALLOW_DIRTY = _argument(
     "--allow-dirty", action="store_true", help="ship HEAD although tracked files of the app differ from it"
 )
@@ -58,69 +99,99 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         name="freeze",
         summary="Freeze the app's declared dependencies into requirements.txt, from a fresh virtualenv.",
+        manual="The app's own Python and only what the app declares: nothing of this environment leaks in. "
+        "Pins that requirements.txt has already stay, unless they are told to move. "
+        "Writes that one file, commits nothing.",
         deed="freeze:freeze",
-        arguments=(_UPGRADE, _OFFLINE),
+        own=(_UPGRADE, _OFFLINE),
+        examples=("", "--upgrade", "--upgrade flask --upgrade 'jinja2==3.1.6'"),
     ),
     Verb(
         name="manifest",
         summary="Write manifest.json for the files that git will ship.",
+        manual="Made by rsconnect-python from an export of HEAD with the requirements.txt of the work tree: "
+        "untracked files are never in it. Writes that one file, commits nothing.",
         deed="manifest:manifest",
-        arguments=(_OFFLINE,),
+        own=(_OFFLINE,),
     ),
     Verb(
         name="test",
         summary="Test the tree that will ship, in an environment of its frozen requirements.",
+        manual="HEAD's tree of the app with the generated files of the work tree is exported; there its entrypoint is "
+        "imported and its tests run. A pass is put on record for exactly that tree, and `deploy` asks for it. "
+        "The tests never see your CONNECT_API_KEY.",
         deed="test:test",
-        arguments=(_EVIDENCE, _OFFLINE),
+        own=(_EVIDENCE, _OFFLINE),
+        examples=("", "--evidence .evidence"),
     ),
     Verb(
         name="check",
         summary="Say whether the committed requirements and manifest describe their commit.",
+        manual="Offline, and changes nothing: fit for a pull request's CI and for a pre-commit hook.",
         deed="check:check",
-        arguments=(_argument("--staged", action="store_true", help="look at the index instead of HEAD"),),
+        own=(_argument("--staged", action="store_true", help="look at the index instead of HEAD"),),
+        examples=("", "--staged", "--path DIR --json -"),
     ),
     Verb(
         name="commit",
         summary="Commit the generated files, and nothing else.",
+        manual="requirements.txt and manifest.json as they stand in the work tree, if they describe what HEAD holds. "
+        "Hooks and signing are honoured; what you have staged stays staged.",
         deed="commit:commit",
-        arguments=(_NO_TEST,),
+        own=(_NO_TEST,),
     ),
     Verb(
         name="push",
         summary="Push the branch; the verdict is read from the remote.",
+        manual="Your own unpushed commits go with ours. Nothing is forced.",
         deed="push:push",
     ),
     Verb(
         name="deploy",
         summary="Deploy the pushed commit: draft, visit, activate, visit again.",
+        manual="The commit on the remote that holds HEAD's tree of the app: committed, pushed, described by its "
+        "manifest, and tested. It looks all that up by itself, in whatever order it is called. "
+        "A draft whose page does not answer is not activated.",
         deed="deploy:deploy",
-        arguments=(_EVIDENCE, _NO_TEST, _FORCE, _OFFLINE),
+        own=(_EVIDENCE, _NO_TEST, _FORCE, _OFFLINE),
+        examples=("", "--target production", "--no-test 'incident 42'"),
     ),
     Verb(
         name="release",
         summary="From source to a verified page: freeze, manifest, test, commit, push, deploy, verify.",
+        manual="Everything that could stop it is found before the first write. What is done already is not done again, "
+        "so after any failure the same command goes on where it stopped.",
         deed="release:release",
-        arguments=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _FORCE),
+        own=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _FORCE),
+        examples=("", "--target production --json report.json", "--upgrade"),
     ),
     Verb(
         name="rehearse",
         summary="The whole release against a scratch clone, a scratch remote and a local Connect server.",
+        manual="Needs no server, no key and no licence. Nothing outside a scratch directory changes, and nothing but "
+        "the package index is contacted.",
         deed="rehearse:rehearse",
-        arguments=(
+        own=(
             _argument("--keep", action="store_true", help="leave the local server up and print its URL and key"),
             _argument("--source", metavar="DIR", help="rehearse another checkout"),
             _OFFLINE,
         ),
+        examples=("", "--keep"),
         several_apps=False,
     ),
     Verb(
         name="serve",
         summary="Run the local Connect server until it is interrupted.",
+        manual="For `rsconnect`, posit-sdk and the verbs here alike; it prints the two variables to export. "
+        "On loopback, and no place for production.",
         deed="serve:serve",
-        arguments=(
-            _argument("--port", type=int, default=3939, metavar="N", help="0 picks a free one (default: %(default)s)"),
+        own=(
+            _argument(
+                "--port", type=_port, default=3939, metavar="N", help="0 picks a free one (default: %(default)s)"
+            ),
             _argument("--data", metavar="DIR", help="where it keeps its state (default: .connect-server)"),
         ),
+        examples=("", "--port 0 --data /tmp/connect"),
         needs_app=False,
     ),
 )

@@ -94,10 +94,7 @@ class Builds:
 
     async def _built(self, bundle: Bundle, manifest: Mapping[str, Any], log: Log) -> Environment:
         interpreter = self._interpreter(manifest, log)
-        requirements = _requirements(self.root(bundle), manifest["package_file"])
-        if requirements is None:
-            message = f"The bundle has no file {manifest['package_file']}, which its manifest names"
-            raise _failed(message, "python-package-file-missing", log)
+        requirements = _requirements(self.root(bundle), manifest["package_file"], log)
         log(f"Content GUID: {bundle.content_guid}")
         log(f"Bundle ID: {bundle.id}")
         try:
@@ -125,10 +122,15 @@ def manifest_of(bundle: Bundle) -> Mapping[str, Any]:
     return bundle.manifest
 
 
-def _requirements(folder: Path, name: str) -> str | None:
+def _requirements(folder: Path, name: str, log: Log) -> str:
+    if not name:
+        return ""
+    if name.endswith((".lock", ".toml")):
+        raise BundleUnusable(f"Installing from {name} is not in this emulator: it takes requirements files.")
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        return None
+        message = f"The bundle has no file {name}, which its manifest names"
+        raise _failed(message, "python-package-file-missing", log)
     return path.read_text("utf-8", errors="replace")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from connect_tasks.emulator import archives
 from connect_tasks.emulator.builds import Builds, BundleUnusable, manifest_of
@@ -20,6 +21,8 @@ from connect_tasks.emulator.repositories import CloneFailed, Repositories
 from connect_tasks.emulator.state import activated, refuse_other_mode
 from connect_tasks.emulator.store import Store
 from connect_tasks.emulator.tasks import Run, TaskFailed, Tasks
+
+SHA: Final = re.compile("[0-9a-f]{40,64}")
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Deployments:
             repository = self.store.state.repository(content_guid)
             location = Location(repository.repository, repository.branch, repository.directory)
             try:
+                if SHA.fullmatch(location.ref):
+                    raise TaskFailed(f"Git: {location.ref} is a commit; content follows a branch.", kind="git-error")
                 commit = await self._fetched(location, run)
                 self._remember(content_guid, last_known_commit=commit)
                 bundle = self._same(content_guid, location, commit, settled)

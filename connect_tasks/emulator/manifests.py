@@ -49,7 +49,7 @@ class Manifest:
     category: str
     python: str | None  # version that the bundle was made with
     requires: str | None  # constraint on the version
-    package_file: str | None
+    package_file: str | None  # None: no Python at all; "": Python without packages
 
     def stored(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,8 +78,12 @@ def read_manifest(text: bytes, *, root: str) -> Manifest:
         category=_text(metadata, "content_category") or "",
         python=_text(python, "version"),
         requires=_text(constraint, "requires"),
-        package_file=_text(packages, "package_file") or ("requirements.txt" if python else None),
+        package_file=_package_file(packages) if python else None,
     )
+
+
+def _package_file(packages: dict[str, Any]) -> str:
+    return "" if packages.get("name") == "none" else _text(packages, "package_file") or "requirements.txt"
 
 
 def _table(value: Any, name: str) -> dict[str, Any]:

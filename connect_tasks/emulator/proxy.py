@@ -7,7 +7,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import aiohttp
 from starlette.responses import PlainTextResponse
@@ -51,6 +51,7 @@ class Proxy:
                 headers=request_headers(scope, base_url=base_url, credentials=credentials),
                 data=visitor.body() if visitor.sends_body else None,
                 allow_redirects=False,
+                trace_request_ctx=visitor,
             )
             with visitor.watched():
                 await self._exchange(call, visitor, scope, send, instance)
@@ -67,12 +68,13 @@ class Proxy:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except aiohttp.ClientConnectorError as exc:
             instance.reachable = False
-            raise Unreachable(str(exc)) from exc
-        except (aiohttp.ClientError, ConnectionError) as exc:
-            if started or visitor.gone:
-                return  # an answer cut short: the front closes the connection, so the visitor sees that it is
-            answer = PlainTextResponse(f"The app broke off before it answered ({type(exc).__name__}).\n", 502)
-            await answer(scope, visitor.receive, send)
+            if not visitor.asked:
+                raise Unreachable(str(exc)) from exc
+            await _broken_off(scope, visitor, send)
+        except (aiohttp.ClientError, ConnectionError):
+            if not started and not visitor.gone:
+                await _broken_off(scope, visitor, send)
+            # else an answer cut short: the front closes the connection, so the visitor sees that it is
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send, instance: Instance) -> None:
         """Pass a WebSocket on, with the subprotocols offered and the one chosen; a refusal keeps its status.
@@ -120,6 +122,7 @@ class Proxy:
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
                 max_line_size=65_536,
                 max_field_size=65_536,
+                trace_configs=[_told_when_sent()],
             )
         return self._session
 
@@ -134,6 +137,7 @@ class _Visitor:
         if not sends_body:
             self._sent.set()
         self.gone = False
+        self.asked = False  # whether the app has got the request, in part at least
 
     async def body(self) -> AsyncIterator[bytes]:
         more = True
@@ -172,6 +176,23 @@ class _Visitor:
             pass
         self.gone = True
         task.cancel()
+
+
+def _told_when_sent() -> aiohttp.TraceConfig:
+    """aiohttp repeats a GET by itself when a pooled connection ends under it, so "no connection" may mean "now crashed"."""
+
+    async def sent(_session: aiohttp.ClientSession, context: Any, _sent: aiohttp.TraceRequestHeadersSentParams) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx.asked = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(sent)
+    return trace
+
+
+async def _broken_off(scope: Scope, visitor: _Visitor, send: Send) -> None:
+    answer = PlainTextResponse("The app broke off before it answered.\n", 502)
+    await answer(scope, visitor.receive, send)
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int) -> None:

@@ -1,12 +1,15 @@
 """Runs inside the app's own Python: imports the entrypoint and says what stands there, or why it can't be imported.
 
-Standard library only, Python 3.8 and later, and alone in its directory: nothing of ours may become importable for the app. As a script
-(`python -I connect_tasks_probe.py REQUEST`) it guards against an import that hangs, exits, serves or floods its output; as a pytest plugin
-(`-p connect_tasks_probe`, REQUEST in CONNECT_TASKS_PROBE) it looks at the end of a test run that has paid for the import already.
+Standard library only, Python 3.8 and later, and alone in its directory: nothing of ours may become importable for the
+app. As a script (`python -I connect_tasks_probe.py REQUEST`) it guards against an import that hangs, exits, serves or
+floods its output; as a pytest plugin (`-p connect_tasks_probe`, REQUEST in CONNECT_TASKS_PROBE) it looks at the end of
+a test run, which has paid for the import already.
 
-REQUEST is JSON: {"directory", "module", "name" or null, "mode" in Connect's words or null, "timeout" in seconds, "result": path of the JSON file to write}.
+REQUEST is JSON: {"directory", "module", "name" or null, "mode" in Connect's words or null, "timeout" in seconds,
+"result": path of the JSON file to write}.
 """
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -35,12 +38,12 @@ FRAMEWORKS = {
 SCRIPTS = ("python-streamlit", "python-bokeh", "python-panel")
 #: More output than this is dropped: an app that floods its streams must not fill the disk.
 MOST_OUTPUT = 4 * 1024 * 1024
-#: Functions that, when they stay on the main thread's stack while a socket was bound, mean that the import serves by itself.
+#: Functions that stay on the main thread's stack, after a socket was bound, where an import serves by itself.
 SERVING = ("serve_forever", "run_forever", "run_simple", "serve")
 
 
 def inspect_entrypoint(request):
-    """Import and look: a JSON-ready dict with `outcome` "found", "failed" (see `error`), "exited" or "wrong" (see `objects`)."""
+    """Import and look -> a JSON-ready dict: `outcome` is "found", "failed" or "exited" (see `error`), or "wrong"."""
     directory = os.path.realpath(request["directory"])
     before = _listing(directory)
     module_name, name, mode = request["module"], request.get("name"), request.get("mode")
@@ -70,6 +73,8 @@ def _look(module, directory, name, mode):
         if value is None:
             continue
         kind, factory, problem = _classify_called(value)
+        if mode == "python-dash" and any(getattr(dash, "server", None) is value for dash in vars(module).values()):
+            kind = mode  # `server = app.server`, as the documentation of other hosts asks for
         result["chosen"] = {
             "name": candidate,
             "kind": kind,
@@ -110,7 +115,7 @@ def _classify_called(value):
     made = value()
     kind, _, problem = _classify(made)
     if kind == "factory" or kind is None:
-        return None, True, "it returns %s" % _type_name(made)
+        return None, True, f"it returns {_type_name(made)}"
     return kind, True, None
 
 
@@ -121,7 +126,7 @@ def _classify(value):
     if kind:
         return kind, False, None
     if not callable(value):
-        return None, False, "it is %s, which can't be called" % _type_name(value)
+        return None, False, f"it is {_type_name(value)}, which can't be called"
     called = value if inspect.isroutine(value) else getattr(type(value), "__call__", value)
     try:
         signature = inspect.signature(value)
@@ -352,10 +357,8 @@ class _Guard(threading.Thread):
 def _end():
     """Leave at once, without waiting for threads, and take along the processes that the app has started."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(Exception):  # closed, replaced or None: it is the app's
             stream.flush()
-        except Exception:  # closed, replaced or None: it is the app's
-            pass
     if hasattr(os, "killpg") and os.getpid() == os.getpgrp():
         os.killpg(0, signal.SIGKILL)  # us too: the result is on disk, the status says nothing
     os._exit(0)

@@ -106,7 +106,7 @@ def test_good_lines_pass(line: str) -> None:
 def test_lines_are_joined_and_numbered_as_people_count() -> None:
     text = "\ufeff# head\r\n\r\ncore==1.0 \\\r\n    --hash=sha256:ab \\\n    --hash sha256:cd\nweb>=1 # why\n   \n-r  more.txt\n"
     assert [(line.number, line.text) for line in parse(text)] == [
-        (3, "core==1.0      --hash=sha256:ab      --hash sha256:cd"), (6, "web>=1"), (8, "-r  more.txt"),
+        (3, "core==1.0     --hash=sha256:ab     --hash sha256:cd"), (6, "web>=1"), (8, "-r  more.txt"),
     ]  # fmt: skip
     assert parse(text)[0].hashes == ("sha256:ab", "sha256:cd")
     assert (parse(text)[2].option, parse(text)[2].value) == ("-r", "more.txt")

@@ -111,6 +111,20 @@ def test_a_bundle_without_manifest_is_kept_and_refused_at_the_deploy(api: Api, c
         assert "not in this emulator" in api.finished(started["task_id"])["error"]
 
 
+def test_package_files_are_read_as_the_manifest_says(api: Api, content: Made) -> None:
+    def built(**package_manager: str) -> str:
+        facts = json.loads(manifest())
+        facts["python"]["package_manager"] = package_manager
+        bundle = uploaded(api, content, archive({"app.py": app_files()["app.py"], "manifest.json": json.dumps(facts)}))
+        task = api.made("POST", f"v1/content/{content['guid']}/build", {"bundle_id": bundle["id"]})["task_id"]
+        return str(api.finished(task)["error"])
+
+    assert built(name="none") == ""
+    assert "python-package-file-missing" in built(name="pip", package_file="../../requirements.txt")
+    assert "python-package-file-missing" in built(name="pip")
+    assert "uv.lock is not in this emulator" in built(name="uv", package_file="uv.lock")
+
+
 def test_the_newest_bundle_is_deployed_where_none_is_named(api: Api, content: Made) -> None:
     uploaded(api, content)
     newest = uploaded(api, content, archive(app_files("two")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .conftest import Api, Source, app_files, manifest
+from .conftest import Api, Source, app_files, git, manifest
 
 Sources = Callable[..., Source]
 Made = dict[str, Any]
@@ -96,7 +96,9 @@ def test_what_git_cannot_give_fails_the_task_and_leaves_the_active_bundle(
     api.deployed(guid)
     before = api.made("GET", f"v1/content/{guid}")
 
-    for settings in ({"branch": "nosuch"}, {"directory": "nosuch"}, {"repository": repository.url + "x"}):
+    sha = git("rev-parse", "HEAD", cwd=repository.folder)
+    wrong = ({"branch": "nosuch"}, {"branch": sha}, {"directory": "nosuch"}, {"repository": repository.url + "x"})
+    for settings in wrong:
         linked(api, content, repository, **settings)
         task = failed(api, guid)
         assert api.made("GET", f"v1/content/{guid}/repository")["last_error"] == task["error"]

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Api, Source, app_files, git
+from connect_tasks.emulator import running
+
+from .conftest import REAL, Api, Source, app_files, git, make_source
 
 Rsconnect = Callable[..., subprocess.CompletedProcess[str]]
 GUID = re.compile(r"/apps/([0-9a-f-]{36})")
@@ -78,7 +80,7 @@ def page(contract: Api, guid: str) -> str:
 def test_a_server_is_added_and_described(rsconnect: Rsconnect, contract: Api) -> None:
     rsconnect("add", "-n", "it", "-s", contract.url, "-k", str(contract.key))
     assert contract.url in rsconnect("list").stdout
-    assert "3." in rsconnect("details").stdout
+    assert "3." in rsconnect("details", "-n", "it", CONNECT_SERVER="", CONNECT_API_KEY="").stdout
     refused = rsconnect("add", "-n", "other", "-s", contract.url, "-k", "x" * 32, code=1)
     assert "The specified API key is not valid" in refused.stdout + refused.stderr
 
@@ -184,3 +186,74 @@ def test_a_changed_app_mode_is_refused(rsconnect: Rsconnect, contract: Api, app:
     written(app, {**app_files(), "manifest.json": app_files()["manifest.json"].replace("python-api", "python-fastapi")})
     failed = rsconnect("deploy", "manifest", str(app / "manifest.json"), "--app-id", guid, code=1)
     assert "python-api" in failed.stdout + failed.stderr
+
+
+def test_lockfile_preflight_caches_and_build_logs(
+    rsconnect: Rsconnect, contract: Api, app: Path, tmp_path: Path
+) -> None:
+    (app / "requirements.txt").write_text("itsdangerous==2.2.0\n")
+    guid = guid_of(rsconnect("deploy", "manifest", str(app / "manifest.json")))
+    rsconnect("content", "get-lockfile", "-g", guid, "-o", str(tmp_path / "lock.txt"))
+    assert "itsdangerous==2.2.0" in (tmp_path / "lock.txt").read_text()
+    assert contract.made("GET", f"v1/content/{guid}/packages") == [
+        {"language": "python", "name": "itsdangerous", "version": "2.2.0", "hash": None}
+    ]
+    version = contract.made("GET", f"v1/content/{guid}")["py_version"]
+    told = rsconnect("preflight", str(app))
+    assert version in told.stdout + told.stderr
+    assert version in rsconnect("system", "caches", "list").stdout
+    dry = rsconnect("system", "caches", "delete", "-l", "Python", "-V", version, "-I", "Local", "--dry-run")
+    assert "Dry run" in dry.stdout + dry.stderr
+    rsconnect("content", "build", "add", "-g", guid)
+    rsconnect("content", "build", "run")
+    assert json.loads(rsconnect("content", "build", "history", "-g", guid).stdout)
+    logs = rsconnect("content", "build", "logs", "-g", guid).stdout
+    assert "Completed Python build" in logs
+
+
+def test_deploy_api_and_html_make_their_own_manifests(
+    rsconnect: Rsconnect, contract: Api, app: Path, tmp_path: Path
+) -> None:
+    (app / "manifest.json").unlink()
+    guid = guid_of(rsconnect("deploy", "api", str(app), "-e", "app:app"))
+    assert page(contract, guid) == "one"
+    again = guid_of(rsconnect("deploy", "api", str(app), "-e", "app:app"))
+    assert again == guid
+    other = guid_of(rsconnect("deploy", "api", str(app), "-e", "app:app", "--new"))
+    assert other != guid
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("hello there")
+    guid = guid_of(rsconnect("deploy", "html", str(tmp_path / "site"), "-e", "index.html"))
+    assert page(contract, guid) == "hello"
+    assert contract.made("GET", f"v1/content/{guid}")["app_mode"] == "static"
+
+
+@pytest.mark.skipif(bool(REAL[0]), reason="a real server has one version")
+@pytest.mark.parametrize("version", ["2024.12.0", "2025.06.0", "hidden"])
+def test_older_servers_get_what_they_understand(rsconnect: Rsconnect, app: Path, tmp_path: Path, version: str) -> None:
+    """Without drafts the client activates at once; without bundle metadata it uploads raw bytes."""
+    git("init", "-q", cwd=app)
+    git("add", "-A", cwd=app)
+    git("commit", "-qm", "x", cwd=app)
+    with running(tmp_path / "data", connect_version=version) as old:
+        server, key = {"CONNECT_SERVER": old.url}, old.api_key
+        api = Api(old.url, key)
+        guid = guid_of(rsconnect("deploy", "manifest", str(app / "manifest.json"), key=key, **server))
+        assert page(api, guid) == "one"
+        (bundle,) = api.made("GET", f"v1/content/{guid}/bundles")
+        assert bundle["metadata"]["source"] is None
+        repository = make_source(api, tmp_path / "source", f"old-{version}")
+        repository.commit(app_files())
+        assert page(api, guid_of(rsconnect("deploy", "git", "-r", repository.url, key=key, **server))) == "one"
+        if version == "2024.12.0":  # rsconnect does not look: the server has to refuse the key that it does not know
+            refused = rsconnect("deploy", "git", "-r", repository.url, "--draft", code=1, key=key, **server)
+            assert "Unknown keys: activate" in refused.stdout + refused.stderr
+
+
+@pytest.mark.skipif(bool(REAL[0]), reason="git is on, on a real server")
+def test_a_server_without_git_says_so(rsconnect: Rsconnect, tmp_path: Path) -> None:
+    with running(tmp_path / "data", without=["git"]) as server:
+        failed = rsconnect(
+            "deploy", "git", "-r", "https://git.invalid/x", code=1, key=server.api_key, CONNECT_SERVER=server.url
+        )
+        assert "Git support is disabled" in failed.stdout + failed.stderr

@@ -16,6 +16,17 @@ from .repository import write_files
 FLASK = "from flask import Flask\n\napp = Flask(__name__)\n"
 FASTAPI = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 WSGI = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n"
+ASYNCIO_SERVER = """\
+import asyncio
+
+async def serve():
+    server = await asyncio.start_server(print, "127.0.0.1", 0)
+    await server.serve_forever()
+
+asyncio.run(serve())"""
+FACTORY = "from flask import Flask\n\ndef create_app(config=None):\n    return Flask(__name__)\n"
+WRAPPED_WSGI = "class Wrapped:\n    def __call__(self, environ, start_response): ...\n\napp = Wrapped()\n"
+WRAPPED_ASGI = "class Wrapped:\n    async def __call__(self, scope, receive, send): ...\n\napp = Wrapped()\n"
 ASGI = "async def app(scope, receive, send):\n    pass\n"
 
 Files = dict[str, str | bytes]
@@ -46,7 +57,7 @@ def problem_of(verify: Verify, *arguments: object, **options: object) -> Entrypo
     return caught.value
 
 
-# what is right ----------------------------------------------------------------------------------------------------
+# what is right ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -61,27 +72,21 @@ def problem_of(verify: Verify, *arguments: object, **options: object) -> Entrypo
         ({"src/shop/web.py": FLASK}, "flask", "src.shop.web:app", "flask", "src.shop.web:app"),
         ({"my-app.py": FLASK}, None, None, "flask", "my-app:app"),
         (
-            {
-                "shop/__init__.py": "from flask import Flask\n\ndef create_app(config=None):\n    return Flask(__name__)\n"
-            },
+            {"shop/__init__.py": FACTORY},
             None,
             None,
             "flask",
             "shop:create_app",
         ),
         (
-            {
-                "app.py": f"{FLASK}\n\nclass Wrapped:\n    def __call__(self, environ, start_response): ...\n\napp = Wrapped()\n"
-            },
+            {"app.py": FLASK + WRAPPED_WSGI},
             "flask",
             "app:app",
             "flask",
             "app:app",
         ),
         (
-            {
-                "app.py": f"{FASTAPI}\n\nclass Wrapped:\n    async def __call__(self, scope, receive, send): ...\n\napp = Wrapped()\n"
-            },
+            {"app.py": FASTAPI + WRAPPED_ASGI},
             "fastapi",
             "app:app",
             "fastapi",
@@ -183,7 +188,7 @@ def test_two_apps_are_both_named(verify: Verify) -> None:
     assert "two:app (fastapi)" in problem.message
 
 
-# imports that fail ----------------------------------------------------------------------------------------------------
+# imports that fail --------------------------------------------------------------------------------------------------
 
 
 def test_the_apps_own_error_comes_first(verify: Verify) -> None:
@@ -250,7 +255,7 @@ def test_a_standard_name_that_does_no_harm_is_let_through(verify: Verify) -> Non
     assert verify({"this.py": WSGI}, "flask", "this:app").entrypoint == "this:app"
 
 
-# imports that never come back -------------------------------------------------------------------------------------------
+# imports that never come back ---------------------------------------------------------------------------------------
 
 
 def test_an_import_that_hangs_is_stopped_and_located(verify: Verify) -> None:
@@ -266,8 +271,7 @@ def test_an_import_that_hangs_is_stopped_and_located(verify: Verify) -> None:
         "from flask import Flask; Flask(__name__).run(port=0)",
         "from flask import Flask; Flask(__name__).run(port=0, debug=True)",
         "from wsgiref.simple_server import make_server; make_server('', 0, app).serve_forever()",
-        "import asyncio\n\nasync def serve():\n    s = await asyncio.start_server(print, '127.0.0.1', 0)\n"
-        "    await s.serve_forever()\n\nasyncio.run(serve())",
+        ASYNCIO_SERVER,
     ],
 )
 def test_an_app_that_serves_when_imported_is_recognised(verify: Verify, run: str) -> None:
@@ -319,7 +323,7 @@ def test_a_flood_without_end_is_stopped(verify: Verify, app_env: dict[str, str])
     assert len(problem.message) < 300
 
 
-# side effects -----------------------------------------------------------------------------------------------------------
+# side effects -------------------------------------------------------------------------------------------------------
 
 
 def test_files_that_the_import_writes_are_noted(verify: Verify) -> None:

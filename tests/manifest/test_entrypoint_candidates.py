@@ -80,7 +80,7 @@ def test_every_mode_is_detected(name: str, answer: str) -> None:
         (
             {
                 "site/asgi.py": "from django.core.asgi import get_asgi_application as g\napplication = g()\n",
-                "site/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
+                "site/wsgi.py": "from django.core.wsgi import get_wsgi_application as g\napplication = g()\n",
             },
             "more than one app is in the directory: site.asgi:application (fastapi), site.wsgi:application (flask)",
         ),

@@ -52,6 +52,16 @@ def test_each_framework_is_verified(
     assert (answer.mode.name, answer.entrypoint) == (mode, entrypoint)
 
 
+def test_the_server_of_a_dash_app_is_the_dash_app(
+    tmp_path: Path, frameworks_python: Path, app_env: dict[str, str]
+) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "app.py").write_text("import dash\napp = dash.Dash()\nserver = app.server\n")
+
+    answer = verify_entrypoint(frameworks_python, tmp_path / "app", "dash", "app:server", app_env)
+    assert answer.entrypoint == "app:server"
+
+
 GRADIO = "import gradio as gr\ndemo = gr.Interface(lambda x: x, 'text')\n"
 
 
@@ -78,7 +88,13 @@ GRADIO = "import gradio as gr\ndemo = gr.Interface(lambda x: x, 'text')\n"
         ("panel", "app:app", "import panel as pn\npn.panel(undefined)\n", "NameError: name 'undefined'", "app.py:2"),
         ("gradio", "app:demo", GRADIO, "TypeError", "app.py:2"),
         ("gradio", "app:app", "import dash\napp = dash.Dash()\n", "is a Dash app", "app.py"),
-        ("dash", "app:server", "import dash\napp = dash.Dash()\nserver = app.server\n", "app:app (dash", "app.py"),
+        (
+            "dash",
+            "app:web",
+            "import dash, flask\napp = dash.Dash()\nweb = flask.Flask('x')\n",
+            "app:app (dash",
+            "app.py",
+        ),
         (
             "dash",
             "app:app",

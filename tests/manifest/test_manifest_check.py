@@ -1,4 +1,4 @@
-"""`check` on real repositories: what is committed, what is staged, and what plain rsconnect-python left in other people's."""
+"""`check` on real repositories: what is committed, what is staged, and what rsconnect-python left in other people's."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_clean_filters_count_as_git_stores_them(tmp_path: Path) -> None:
     assert check(APP, open_git(root)) == ()
 
 
-# the index ------------------------------------------------------------------------------------------------------------------
+# the index ----------------------------------------------------------------------------------------------------------
 
 
 def test_staged_looks_at_what_would_be_committed(fresh: Path) -> None:
@@ -173,7 +173,7 @@ def test_unmerged_paths_are_named(fresh: Path) -> None:
         check(APP, open_git(fresh), staged=True)
 
 
-# facts ----------------------------------------------------------------------------------------------------------------------
+# facts --------------------------------------------------------------------------------------------------------------
 
 
 def with_manifest(root: Path, **changes: Any) -> Path:
@@ -295,7 +295,7 @@ def test_excluded_files_are_not_missed(fresh: Path, tmp_path: Path) -> None:
     assert check(app, open_git(fresh)) == ()
 
 
-# many apps ------------------------------------------------------------------------------------------------------------------
+# many apps ----------------------------------------------------------------------------------------------------------
 
 
 def test_many_apps_give_the_answers_that_each_gives_alone(fresh: Path) -> None:
@@ -316,7 +316,7 @@ def test_many_apps_give_the_answers_that_each_gives_alone(fresh: Path) -> None:
     assert facts(together[4].changes) == {("missing", "manifest.json")}
 
 
-# other people's repositories --------------------------------------------------------------------------------------------------
+# other people's repositories ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -351,7 +351,7 @@ def test_a_missing_constraint_alone_is_a_warning(tmp_path: Path) -> None:
 
 def test_a_range_is_understood_as_rsconnect_wrote_it(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
-        "pyproject.toml": '[project]\nname = "x"\nversion = "1"\nrequires-python = ">= 3.10, <4"\ndependencies = ["requests"]\n'
+        "pyproject.toml": '[project]\nname = "x"\nrequires-python = ">= 3.10, <4"\ndependencies = ["requests"]\n'
     }
     root = make_repository(tmp_path / "theirs", {"app.py": FLASK, "requirements.txt": "flask\n", **files})
     run_rsconnect("flask", "-e", "app:app", ".", cwd=root)

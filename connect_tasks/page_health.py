@@ -1,0 +1,38 @@
+"""Visits a page until it is as `verify` demands, or it is clear that it is not."""
+
+from __future__ import annotations
+
+import time
+
+from .configuration import VerifySettings
+from .connect import Connect
+from .errors import ServerUnreachable
+from .health import complaint
+
+#: Answers that may pass by themselves while an app starts: none at all, or a proxy's.
+STARTING = (0, 502, 503, 504)
+#: How often another sick answer is asked for again before it counts, and the first pause, in seconds.
+ATTEMPTS, PAUSE, LONGEST_PAUSE = 3, 0.5, 5.0
+
+
+def wait_until_healthy(connect: Connect, url: str, wanted: VerifySettings) -> str | None:
+    """None once the page was healthy `streak` times in a row, else what was wrong with it last."""
+    deadline = time.monotonic() + wanted.timeout
+    sick, healthy, pause = 0, 0, PAUSE
+    while True:
+        try:
+            page = connect.visit(url, timeout=max(1.0, deadline - time.monotonic()))
+            wrong, status = complaint(page, wanted), page.status
+        except ServerUnreachable as error:
+            wrong, status = error.message, 0
+        if wrong is None:
+            healthy += 1
+            if healthy >= wanted.streak:
+                return None
+            continue
+        healthy = 0
+        sick += status not in STARTING
+        if sick >= (wanted.attempts or ATTEMPTS) or time.monotonic() + pause >= deadline:
+            return wrong
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
