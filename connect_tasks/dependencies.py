@@ -68,6 +68,17 @@ class DependencySource:
         """Canonical names that the app declares itself."""
         return frozenset(canonicalize_name(line.line.requirement.name) for line in self.lines if line.line.requirement)
 
+    @property
+    def locked(self) -> Mapping[str, frozenset[str]]:
+        """Canonical name -> the versions that a lock file allows it; empty where the source is no lock file."""
+        if self.kind not in {UV_LOCK, POETRY_LOCK}:
+            return {}
+        found: dict[str, frozenset[str]] = {}
+        for package in project_table(self.content, self.path).get("package", []):
+            name = canonicalize_name(str(package.get("name")))
+            found[name] = found.get(name, frozenset()) | {str(package.get("version"))}
+        return found
+
 
 def find_dependencies(files: Iterable[str], read: Read, configured: str | None) -> DependencySource:
     """The configured source, else uv.lock, poetry.lock, requirements.in, pyproject.toml, requirements.txt, the first

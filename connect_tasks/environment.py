@@ -79,6 +79,8 @@ def freeze(
         making = pool.submit(virtualenvs.make, place, interpreter, uv)
         resolved = resolution.resolve(source, aim, uv, existing=existing, upgrade=upgrade, scratch=scratch)
         making.result()
+    if aim.hashes:
+        raise_all(list(_without_digest(resolved)))
     text = _render(source, resolved)
     local, notes = text, tuple(_origins(resolved, settings))
     if not is_native(platform):
@@ -139,6 +141,16 @@ def _refusals(source: DependencySource) -> Iterator[RequirementRefused]:
         if reason:
             masked = requirements_file.mask(declared.line.text)
             yield RequirementRefused(f"{reason[0]}: {masked}", where=declared.where, hint=reason[1])
+
+
+def _without_digest(resolved: Resolution) -> Iterator[RequirementRefused]:
+    for pin in resolved.pins.values():
+        if not pin.hashes:
+            yield RequirementRefused(
+                f"{pin.name} has no digest, and pip installs from a file with digests only what has one",
+                where=REQUIREMENTS,
+                hint="take a release from an index, or give up --require-hashes",
+            )
 
 
 def _keep(source: DependencySource, upgrade: Upgrade, place: Path, interpreter: Interpreter, uv: Uv) -> Frozen:

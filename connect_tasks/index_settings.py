@@ -55,6 +55,7 @@ class Indexes:
     extra: tuple[str, ...] = field(default=(), repr=False)
     find_links: tuple[str, ...] = field(default=(), repr=False)
     no_index: bool = False
+    strategy: str | None = None
 
 
 def index_settings(environ: Mapping[str, str], directory: Path, *, declares_index: bool = False) -> IndexSettings:
@@ -75,9 +76,9 @@ def index_settings(environ: Mapping[str, str], directory: Path, *, declares_inde
         no_index=inherited.no_index or (ask_pip and theirs.no_index),
     )
     environment = {**_variables(said), **_network(pip, environ)}
-    if said.extra and said.extra == theirs.extra and not environ.get("UV_INDEX_STRATEGY"):
+    if not (ours.strategy or environ.get("UV_INDEX_STRATEGY")):
         # uv takes a name from the first index that has it, and only from there: safe, and it fails where that index
-        # has nothing for this Python, which pip would pass over. The next index is asked only then, so that a public
+        # has nothing for this Python, which pip would pass over. So the next index is asked, but only then: a public
         # release with a higher number still never beats a private one.
         environment["UV_INDEX_STRATEGY"] = "unsafe-first-match"
     urls = [url for indexes in (ours, theirs, inherited) for url in _urls(indexes)]
@@ -154,6 +155,7 @@ def _uv_settings(environ: Mapping[str, str], directory: Path) -> tuple[Indexes, 
         extra=tuple(dict.fromkeys(url for layer in layers for url in layer.extra)),
         find_links=tuple(dict.fromkeys(link for layer in layers for link in layer.find_links)),
         no_index=any(layer.no_index for layer in layers),
+        strategy=next((layer.strategy for layer in layers if layer.strategy), None),
     )
     return merged, inherited
 
@@ -214,6 +216,7 @@ def _indexes(table: Mapping[str, Any], holder: Path | None = None) -> Indexes:
         extra=(*named, *(str(url) for url in merged.get("extra-index-url", []))),
         find_links=tuple(_anchored(link, holder) if holder else link for link in links),
         no_index=merged.get("no-index") is True,
+        strategy=merged.get("index-strategy"),
     )
 
 

@@ -60,23 +60,45 @@ def check(
 
 
 def check_all(
-    apps: Sequence[App], git: Git, *, staged: bool = False, index: Path | None = None, configured: bool = True
+    apps: Sequence[App],
+    git: Git,
+    *,
+    staged: bool = False,
+    index: Path | None = None,
+    configured: bool = True,
+    touched_only: bool = False,
 ) -> tuple[Checked, ...]:
-    """The same for many apps, in their order; one app's problem does not stop the others. Raises `NoCommits`."""
+    """The same for many apps, in their order; one app's problem does not stop the others. Raises `NoCommits`.
+
+    `touched_only`, with `staged`: apps of which nothing is staged are passed over, as a commit hook should.
+    """
     revision = git.resolve("HEAD")
     if revision is None and not staged:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
-    whole = _index_tree(git, revision, index) if staged else git.tree(revision or "", _common(apps))
-    base = "." if staged else _common(apps)
-    trees = _split(whole, base, [app.path for app in apps])
-    above = whole if base == "." else _files_above(git, revision or "", base)
-    trees = {directory: as_written(tree) for directory, tree in trees.items()}
+    base = apps[0].path if len(apps) == 1 and not staged else "."
+    whole = git.tree(revision, base) if revision else {}
+    changed = _staged_changes(git, revision, index) if staged else {}
+    whole = {path: blob for path, blob in {**whole, **changed}.items() if blob is not None}
+    above = as_written(whole if base == "." else _files_above(git, revision or "", base))
+    trees = {path: as_written(tree) for path, tree in _split(whole, base, [app.path for app in apps]).items()}
+    touched = [not touched_only or _below(app.path, changed) for app in apps]
     blobs = _Blobs(git)
-    blobs.fetch(_wanted_first(apps, trees, above))
-    cases = [_case(app, trees[app.path], above, blobs, configured=configured) for app in apps]
+    looked_at = [app for app, is_touched in zip(apps, touched, strict=True) if is_touched]
+    blobs.fetch(_wanted_first(looked_at, trees, above))
+    cases = [_case(app, trees[app.path], above, blobs, configured=configured) for app in looked_at]
     blobs.fetch(case.tree[case.source].oid for case in cases if case.source)
     checksums = git.checksums(oid for case in cases for oid in case.compared)
-    return tuple(_checked(case, checksums, blobs) for case in cases)
+    answers = iter([_checked(case, checksums, blobs) for case in cases])
+    return tuple(
+        next(answers) if is_touched else Checked(app=app) for app, is_touched in zip(apps, touched, strict=True)
+    )
+
+
+def staged_tree(git: Git, directory: str, *, index: Path | None = None) -> Tree:
+    """The tree of a directory that `git commit` would make of the index now."""
+    revision = git.resolve("HEAD")
+    whole = {**(git.tree(revision, ".") if revision else {}), **_staged_changes(git, revision, index)}
+    return _split({path: blob for path, blob in whole.items() if blob is not None}, ".", [directory])[directory]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,9 +239,8 @@ def _explained(
             yield change
 
 
-def _index_tree(git: Git, revision: str | None, index: Path | None) -> dict[str, Blob]:
-    """The tree that `git commit` would make of the index now: HEAD's with what is staged, without `add -N` entries."""
-    tree = git.tree(revision, ".") if revision else {}
+def _staged_changes(git: Git, revision: str | None, index: Path | None) -> dict[str, Blob | None]:
+    """What `git commit` would change now, by path; None for a removed file. `git add -N` adds nothing yet."""
     base = revision or git.line(git.ask("hash-object", "-t", "tree", os.devnull))
     command = ("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--ita-invisible-in-index", base)
     env = {"GIT_INDEX_FILE": str(index)} if index else {}
@@ -227,16 +248,14 @@ def _index_tree(git: Git, revision: str | None, index: Path | None) -> dict[str,
     if not done.ok:
         raise GitFailed(f"git diff-index: {done.error_text.strip()}", hint="git status")
     records = done.stdout.split(b"\0")
+    changed: dict[str, Blob | None] = {}
     for facts, path in zip(records[0:-1:2], records[1::2], strict=False):
         _, mode, _, oid, status = facts.decode().split(" ")
         name = os.fsdecode(path)
         if status == "U":
             raise OperationInProgress(f"{name} is unmerged", where=name, hint=f"resolve it, then git add {name}")
-        if status == "D":
-            tree.pop(name, None)
-        else:
-            tree[name] = Blob(mode, oid)
-    return tree
+        changed[name] = None if status == "D" else Blob(mode, oid)
+    return changed
 
 
 def _files_above(git: Git, revision: str, directory: str) -> dict[str, Blob]:
@@ -249,8 +268,8 @@ def _files_above(git: Git, revision: str, directory: str) -> dict[str, Blob]:
     return {os.fsdecode(path): Blob(*facts.decode().split()[::2]) for facts, path in entries}
 
 
-def _common(apps: Sequence[App]) -> str:
-    return apps[0].path if len(apps) == 1 else "."
+def _below(directory: str, paths: Iterable[str]) -> bool:
+    return any(directory == "." or path.startswith(f"{directory}/") for path in paths)
 
 
 def _split(whole: Tree, base: str, directories: Sequence[str]) -> dict[str, dict[str, Blob]]:

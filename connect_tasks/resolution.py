@@ -121,6 +121,8 @@ def resolve(
         return _from_poetry_lock(source, aim, uv, scratch)
     arguments = _inputs(source, uv, scratch)
     overrides = list(_kept_commits(source, existing, upgrade))
+    if any(line.line.option == "--pre" for line in source.lines):
+        arguments.append("--prerelease=allow")  # uv passes over pip's option with a warning
     if overrides:
         arguments += ["--overrides", _written(scratch / "commits.txt", overrides)]
     output = _written(scratch / "pins.txt", [requirements_file.render(existing.values())])
@@ -157,7 +159,9 @@ def options_of(source: DependencySource) -> tuple[str, ...]:
     is not the app's.
     """
     found = (
-        f"{_RECORDED[line.line.option]} {line.line.value}".strip() for line in source.lines if line.line.option in _RECORDED
+        f"{_RECORDED[line.line.option]} {line.line.value}".strip()
+        for line in source.lines
+        if line.line.option in _RECORDED
     )
     return tuple(dict.fromkeys(found))
 

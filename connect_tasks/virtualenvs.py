@@ -7,12 +7,12 @@ A fresh environment costs pytest 0.9 s of compiling on its first run, a warm one
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -123,7 +123,7 @@ def _copy(source: Path, destination: Path, *, link: bool) -> None:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(cache: Path, template: str, patience: float = PATIENCE) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
@@ -143,12 +143,9 @@ def _sweep(cache: Path) -> None:
     finished = sorted((path for path in homes if (path / MARKER).is_file()), key=_last_used, reverse=True)
     orphans = [path for path in homes if not (path / MARKER).is_file()]
     for home in [*orphans, *finished[KEPT:]]:
-        try:
-            with _locked(cache, home.name, 0):
-                if home in finished or not (home / MARKER).is_file():
-                    _clear(home)
-        except ResolutionFailed:
-            continue
+        with contextlib.suppress(ResolutionFailed), _locked(cache, home.name, 0):
+            if home in finished or not (home / MARKER).is_file():
+                _clear(home)
 
 
 def _last_used(home: Path) -> float:

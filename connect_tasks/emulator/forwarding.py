@@ -10,7 +10,8 @@ from multidict import CIMultiDict
 from starlette.types import Scope
 from yarl import URL
 
-from connect_tasks.emulator.instance import HOST, Instance
+from connect_tasks.emulator.instance import Instance
+from connect_tasks.emulator.starting import HOST
 
 Header = tuple[bytes, bytes]
 

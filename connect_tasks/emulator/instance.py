@@ -1,16 +1,15 @@
-"""One running app: its process, its port, its log, the requests that it is serving."""
+"""One running app: its process and what is known of it, its log, the requests that it is serving."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import secrets
 import socket
 import string
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -21,8 +20,6 @@ from connect_tasks.emulator.environments import Environment
 from connect_tasks.emulator.job_logs import JobLog, tail
 from connect_tasks.emulator.modes import MODES, Mode
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
-HOST = "127.0.0.1"
 INHERITED = ("PATH", "TZ")  # all that an app gets of this server's own environment
 KEY_ALPHABET = string.ascii_letters + string.digits
 
@@ -42,6 +39,8 @@ class Launch:
     variables: Mapping[str, str]
     log: Path  # the job's key comes before the suffix
     primary: str | None = None
+    hide_all_input: bool = False  # of a notebook: the manifest's jupyter table
+    hide_tagged_input: bool = False
 
 
 class StartFailed(Exception):
@@ -97,52 +96,20 @@ class Instance:
             self.in_flight -= 1
             self.last_used = time.monotonic()
 
-    async def start(self, data: Path, *, timeout: float) -> None:
-        """Start the process and wait for its first HTTP answer. Raises StartFailed; then nothing of it is left."""
-        environment = self.launch.environment
-        if environment is None:
-            raise StartFailed(f"content of type {self.launch.mode!r} has no Python environment")
-        if not environment.overlay.exists():
-            raise StartFailed(f"the web servers for Python {environment.version} are gone: deploy the content again")
-        reserved = reserve_port()
-        self.port = reserved.getsockname()[1]
-        order = {
-            "mode": self.launch.mode,
-            "entrypoint": self.launch.entrypoint,
-            "prefix": self.launch.mount,
-            "port": self.port,
-            "overlay": str(environment.overlay),
-        }
-        self._process = await processes.spawn(
-            [environment.python, "-u", LAUNCHER, json.dumps(order)],
-            cwd=self.launch.directory,
-            environment=variables(self.launch, self.job_key, data),
-            data=data,
-        )
+    async def run(self, argv: Sequence[str | Path], data: Path, *, reserved: socket.socket | None = None) -> None:
+        """Start a process for it and keep its log from now on; the socket is closed when the process has ended.
+
+        Raises StartFailed.
+        """
+        environment = variables(self.launch, self.job_key, data)
+        try:
+            self._process = await processes.spawn(argv, cwd=self.launch.directory, environment=environment, data=data)
+        except OSError as exc:
+            raise StartFailed(f"the bundle cannot be started in {exc.filename}: {exc.strerror}") from exc
         self.parent_pid = self._process.pid
         self._end = asyncio.create_task(self._outlive(self._process, reserved))
-        try:
-            await self._become_ready(self._end, timeout)
-        except BaseException:
-            await self.kill()
-            raise
 
-    async def _become_ready(self, end: asyncio.Task[None], patience: float) -> None:
-        answer = asyncio.create_task(first_answer(self.port or 0, "/" if self.mode.strip else f"{self.launch.mount}/"))
-        try:
-            await asyncio.wait({answer, end}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            answer.cancel()
-        if end.done():
-            raise StartFailed(f"the app ended with exit code {self.exit_code} before it answered", log=tail(self.log))
-        if not answer.done() or answer.cancelled():
-            await self.kill()
-            raise StartFailed(f"the app did not answer within {patience:g} s", log=tail(self.log))
-        self.pid = processes.only_child(self.parent_pid or 0)
-        self.last_used = time.monotonic()
-
-    async def _outlive(self, process: asyncio.subprocess.Process, reserved: socket.socket) -> None:
-        """Keep the log until the process ends, then write down how it ended."""
+    async def _outlive(self, process: asyncio.subprocess.Process, reserved: socket.socket | None) -> None:
         log = JobLog(self.log)
         try:
             await asyncio.gather(
@@ -153,7 +120,8 @@ class Instance:
         finally:
             self.ended = datetime.now(timezone.utc)
             log.close()
-            reserved.close()
+            if reserved is not None:
+                reserved.close()
 
     async def stop(self) -> None:
         """SIGTERM, five seconds, SIGKILL, for the app and all of its descendants."""
@@ -173,6 +141,16 @@ class Instance:
         if self._end is not None:
             await asyncio.shield(self._end)
 
+    def failed(self, message: str) -> StartFailed:
+        return StartFailed(message, log=tail(self.log))
+
+    def environment(self) -> Environment:
+        """Raises StartFailed."""
+        environment = self.launch.environment
+        if environment is None:
+            raise StartFailed(f"content of type {self.launch.mode!r} has no Python environment")
+        return environment
+
 
 def variables(launch: Launch, job_key: str, data: Path) -> dict[str, str]:
     """What the app sees: Connect's variables, its content's, and nothing of this server's but PATH and zone."""
@@ -191,33 +169,3 @@ def variables(launch: Launch, job_key: str, data: Path) -> dict[str, str]:
         "CONNECT_CONTENT_JOB_KEY": job_key,
         **launch.variables,
     }
-
-
-def reserve_port() -> socket.socket:
-    """A port that is ours as long as this socket is open: bound but not listening, so only one who names it gets it."""
-    reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    reserved.bind((HOST, 0))
-    return reserved
-
-
-async def first_answer(port: int, path: str) -> None:
-    """Return as soon as a GET is answered by HTTP, whatever the status."""
-    pause = 0.01
-    while not await answers(port, path):
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.2, 0.1)
-
-
-async def answers(port: int, path: str) -> bool:
-    try:
-        reader, writer = await asyncio.open_connection(HOST, port)
-    except OSError:
-        return False
-    try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nConnection: close\r\n\r\n".encode())
-        return await reader.readexactly(5) == b"HTTP/"
-    except (OSError, asyncio.IncompleteReadError):
-        return False
-    finally:
-        writer.close()

@@ -7,14 +7,18 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 from connect_tasks.emulator import processes
 from connect_tasks.emulator.instance import Instance, Launch, StartFailed
 from connect_tasks.emulator.job_logs import read_log
 from connect_tasks.emulator.modes import unsupported
+from connect_tasks.emulator.notebooks import render, rendered
+from connect_tasks.emulator.starting import start
 
 __all__ = ["Instance", "Instances", "Launch", "StartFailed", "read_log", "unsupported"]
 
@@ -67,12 +71,12 @@ class Instances:
         if serving is not None:
             del self._serving[launch.key]
             self._in_background(serving.stop())
-        start = self._starting.get(launch.key)
-        if start is None:
-            start = _Start(launch, asyncio.create_task(self._start(launch), name=f"start {launch.key}"))
-            self._starting[launch.key] = start
-            start.task.add_done_callback(lambda done: self._started(launch.key, done))
-        return await asyncio.shield(start.task)  # a visitor who leaves does not stop the start for the others
+        starting = self._starting.get(launch.key)
+        if starting is None:
+            starting = _Start(launch, asyncio.create_task(self._start(launch), name=f"start {launch.key}"))
+            self._starting[launch.key] = starting
+            starting.task.add_done_callback(lambda done: self._started(launch.key, done))
+        return await asyncio.shield(starting.task)  # a visitor who leaves does not stop the start for the others
 
     async def retire(self, predicate: Callable[[Launch], bool], *, drain: float = 30.0) -> None:
         """Take the matching instances out of service at once, and stop each when its last request is answered.
@@ -80,10 +84,10 @@ class Instances:
         After `drain` seconds open requests and WebSockets are cut off. Returns when all have ended.
         """
         going = [self._serving.pop(key) for key, instance in list(self._serving.items()) if predicate(instance.launch)]
-        starting = [self._starting.pop(key) for key, start in list(self._starting.items()) if predicate(start.launch)]
-        for start in starting:
+        starting = [self._starting.pop(key) for key, each in list(self._starting.items()) if predicate(each.launch)]
+        for each in starting:
             with contextlib.suppress(StartFailed):
-                going.append(await asyncio.shield(start.task))
+                going.append(await asyncio.shield(each.task))
         await asyncio.gather(*(self._drain(instance, drain) for instance in going))
 
     def jobs(self) -> tuple[Instance, ...]:
@@ -103,7 +107,7 @@ class Instances:
     async def close(self) -> None:
         """Kill everything; nothing can be started afterwards."""
         self._closed = True
-        starting = [start.task for start in self._starting.values()]
+        starting = [each.task for each in self._starting.values()]
         tasks = [*self._background, *starting, *([self._idle_watch] if self._idle_watch else [])]
         for task in tasks:
             task.cancel()
@@ -122,24 +126,35 @@ class Instances:
             raise StartFailed(reason or "the server is shutting down")
         instance = Instance.of(launch)
         if instance.mode.process:
-            async with self._turns:
-                self._live[instance.job_key] = instance
-                self._changed(instance)
-                try:
-                    await instance.start(self._data, timeout=self._startup_timeout)
-                except BaseException:
-                    self._end(instance)
-                    raise
+            async with self._job(instance):
+                await start(instance, self._data, patience=self._startup_timeout)
             self._in_background(self._bury(instance))
             self._watch_idle()
-        start = self._starting.get(launch.key)
-        if start is not None and start.task is asyncio.current_task():  # else it was retired meanwhile
+        elif launch.mode == "jupyter-static" and not rendered(launch).exists():
+            job = Instance.of(launch)
+            async with self._job(job):
+                await render(job, self._data)
+            self._end(job)
+        mine = self._starting.get(launch.key)
+        if mine is not None and mine.task is asyncio.current_task():  # else it was retired meanwhile
             self._serving[launch.key] = instance
         return instance
 
+    @asynccontextmanager
+    async def _job(self, instance: Instance) -> AsyncIterator[None]:
+        """A start among the few at once, known as a job while it lasts and, if it fails, as a finished one after."""
+        async with self._turns:
+            self._live[instance.job_key] = instance
+            self._changed(instance)
+            try:
+                yield
+            except BaseException:
+                self._end(instance)
+                raise
+
     def _started(self, key: str, done: asyncio.Task[Instance]) -> None:
-        start = self._starting.get(key)
-        if start is not None and start.task is done:
+        mine = self._starting.get(key)
+        if mine is not None and mine.task is done:
             del self._starting[key]
         if not done.cancelled():
             done.exception()  # seen, even if every visitor has left
@@ -153,6 +168,7 @@ class Instances:
 
     def _end(self, instance: Instance) -> None:
         if self._live.pop(instance.job_key, None) is not None:
+            instance.ended = instance.ended or datetime.now(timezone.utc)  # there may never have been a process
             self._finished.append(instance)
             self._changed(instance)
 

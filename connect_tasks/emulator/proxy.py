@@ -179,7 +179,7 @@ class _Visitor:
 
 
 def _told_when_sent() -> aiohttp.TraceConfig:
-    """aiohttp repeats a GET by itself when a pooled connection ends under it, so "no connection" may mean "now crashed"."""
+    """aiohttp repeats a GET when a pooled connection ends under it: "no connection" may then mean "crashed by this"."""
 
     async def sent(_session: aiohttp.ClientSession, context: Any, _sent: aiohttp.TraceRequestHeadersSentParams) -> None:
         if context.trace_request_ctx is not None:

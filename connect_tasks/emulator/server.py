@@ -47,7 +47,9 @@ def serve(options: Settings, announce: Callable[[Built], None]) -> None:
 
     Raises OSError (address), DataDirectoryRefused, ValueError.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    # The protocol is named because asyncio sets TCP_NODELAY only where it is: without, each answer takes 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     with listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((options.host, options.port))

@@ -41,7 +41,13 @@ def interpreter() -> Interpreter:
 def environ(index: Index, tmp_path: Path) -> dict[str, str]:
     """What a person has: PATH, HOME, and pip's setting for the company's index. The cache is the test's own."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "SYSTEMROOT") if name in os.environ}
-    return {**kept, "PIP_INDEX_URL": index.url, "UV_CACHE_DIR": str(tmp_path / "uv-cache"), "UV_HTTP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    return {
+        **kept,
+        "PIP_INDEX_URL": index.url,
+        "UV_CACHE_DIR": str(tmp_path / "uv-cache"),
+        "UV_HTTP_RETRIES": "0",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
 
 
 @pytest.fixture
@@ -64,7 +70,9 @@ def freeze(app: Path, environ: Mapping[str, str], interpreter: Interpreter, tmp_
     """Freeze the app with the requirements.txt that it has, and write the new one, as a release does."""
     count = iter(range(100))
 
-    def run(*, upgrade: Upgrade | None = None, configured: str | None = None, platform: str = "linux", **more: object) -> Frozen:
+    def run(
+        *, upgrade: Upgrade | None = None, configured: str | None = None, platform: str = "linux", **more: object
+    ) -> Frozen:
         target = app / "requirements.txt"
         pins = more.pop("pins", target.read_text(encoding="utf-8") if target.exists() else None)
         env = {**environ, **more.pop("environ", {})}  # type: ignore[dict-item]

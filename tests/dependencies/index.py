@@ -16,7 +16,13 @@ from pathlib import Path
 
 
 def wheel(
-    name: str, version: str, requires: Sequence[str] = (), *, extras: Sequence[str] = (), python: str = ">=3.8", tag: str = "py3-none-any"
+    name: str,
+    version: str,
+    requires: Sequence[str] = (),
+    *,
+    extras: Sequence[str] = (),
+    python: str = ">=3.8",
+    tag: str = "py3-none-any",
 ) -> tuple[str, bytes]:
     """(file name, bytes) of a wheel that holds one module, which knows its version."""
     module = name.replace("-", "_")
@@ -44,7 +50,7 @@ def _digest(text: str) -> str:
 
 @dataclass
 class Index:
-    """Publishes wheels under /simple/. `password` set: it asks for user "reader". `asked` are the paths of the requests."""
+    """Publishes wheels under /simple/. With a `password` it asks for user "reader". `asked`: the requests' paths."""
 
     url: str = ""
     password: str | None = None
@@ -102,7 +108,7 @@ def serve(index: Index) -> Iterator[Index]:
             if self.command == "GET":
                 self.wfile.write(body)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815  # http.server's own name
 
         def log_message(self, *_args: object) -> None:
             pass

@@ -24,14 +24,18 @@ def wanted(text: str) -> PythonRequirement:
 def stand_in(path: Path, version: str, *, answers: bool = True) -> Path:
     """A program that answers as an interpreter of that version does, or dies as a shim that is not activated does."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\necho CPython {version} {path}\n" if answers else "#!/bin/sh\necho pyenv: command not found >&2; exit 127\n")
+    path.write_text(
+        f"#!/bin/sh\necho CPython {version} {path}\n"
+        if answers
+        else "#!/bin/sh\necho pyenv: command not found >&2; exit 127\n"
+    )
     path.chmod(0o755)
     return path
 
 
 @pytest.fixture
 def pyenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """pyenv's root with 3.12.1, 3.12.10 and 3.9.9, none activated; the running interpreter and uv's knowledge out of sight."""
+    """pyenv's root with 3.12.1, 3.12.10 and 3.9.9, none activated; out of sight: our own interpreter, and uv's."""
     root = tmp_path / "pyenv"
     for version in ("3.12.1", "3.12.10", "3.9.9"):
         stand_in(root / "versions" / version / "bin" / "python", version)
@@ -47,7 +51,9 @@ def shims(root: Path) -> dict[str, str]:
 
 def test_a_version_behind_a_dead_shim_is_found_with_an_empty_home(pyenv: Path) -> None:
     assert subprocess.run([pyenv / "shims" / "python3.12"], capture_output=True).returncode == 127
-    assert find_interpreter(wanted("3.12"), shims(pyenv)) == Interpreter("3.12.10", pyenv / "versions" / "3.12.10" / "bin" / "python")
+    assert find_interpreter(wanted("3.12"), shims(pyenv)) == Interpreter(
+        "3.12.10", pyenv / "versions" / "3.12.10" / "bin" / "python"
+    )
 
 
 @pytest.mark.parametrize("variable", ["PYENV_ROOT", "HOME"])
@@ -77,7 +83,9 @@ def test_a_range_takes_the_highest_or_the_preferred_minor(pyenv: Path) -> None:
 
 
 def test_uv_managed_and_path(pyenv: Path, tmp_path: Path) -> None:
-    managed = stand_in(tmp_path / "data" / "uv" / "python" / "cpython-3.10.4-linux-x86_64-gnu" / "bin" / "python", "3.10.4")
+    managed = stand_in(
+        tmp_path / "data" / "uv" / "python" / "cpython-3.10.4-linux-x86_64-gnu" / "bin" / "python", "3.10.4"
+    )
     on_path = stand_in(tmp_path / "tools" / "python3.8", "3.8.19")
     env = {"PATH": str(on_path.parent), "XDG_DATA_HOME": str(tmp_path / "data")}
     assert find_interpreter(wanted("3.10"), env) == Interpreter("3.10.4", managed)

@@ -26,9 +26,13 @@ def shell(app: Path, index: Index) -> Path:
     for name in ("wincolor", "appnap", "pty", "backport"):
         index.publish(name, "1.0")
     index.publish(
-        "shell", "1.0", 'wincolor ; sys_platform == "win32"', 'appnap ; platform_system == "Darwin"', 'pty ; os_name == "posix"',
+        "shell",
+        "1.0",
+        'wincolor ; sys_platform == "win32"',
+        'appnap ; platform_system == "Darwin"',
+        'pty ; os_name == "posix"',
         'backport ; python_full_version < "3.99.5"',
-    )  # fmt: skip
+    )
     (app / "requirements.in").write_text("shell\n")
     return app
 
@@ -42,7 +46,9 @@ def shell(app: Path, index: Index) -> Path:
         ("x86_64-manylinux_2_28", ["backport==1.0", "pty==1.0", "shell==1.0"]),
     ],
 )
-def test_pins_are_of_the_platform_that_is_asked_for(shell: Path, freeze: Freeze, platform: str, expected: list[str]) -> None:
+def test_pins_are_of_the_platform_that_is_asked_for(
+    shell: Path, freeze: Freeze, platform: str, expected: list[str]
+) -> None:
     assert freeze(platform=platform).text.decode().splitlines()[1:] == expected
 
 
@@ -62,7 +68,9 @@ def test_a_foreign_platform_is_tested_with_this_computers_own(shell: Path, freez
     assert "the pins are for windows" in frozen.notes[-1]
 
 
-def test_a_pin_that_has_no_wheel_for_this_computer_is_replaced_here_only(app: Path, freeze: Freeze, index: Index) -> None:
+def test_a_pin_that_has_no_wheel_for_this_computer_is_replaced_here_only(
+    app: Path, freeze: Freeze, index: Index
+) -> None:
     index.publish("fast", "1.0")
     index.publish("fast", "2.0", tag="py3-none-win_amd64")
     index.publish("winreg-only", "1.0", tag="py3-none-win_amd64")
@@ -77,7 +85,13 @@ def test_the_test_stage_alone_finds_the_same_local_pins(
 ) -> None:
     frozen = freeze(platform="windows")
     local = local_requirements(
-        source_of(shell), frozen.text, interpreter=interpreter, platform="windows", directory=shell, scratch=tmp_path / "s", environ=environ
+        source_of(shell),
+        frozen.text,
+        interpreter=interpreter,
+        platform="windows",
+        directory=shell,
+        scratch=tmp_path / "s",
+        environ=environ,
     )
     assert local == frozen.local
 
@@ -87,13 +101,22 @@ def test_native_pins_are_installed_as_they_are(
 ) -> None:
     text = freeze().text
     local = local_requirements(
-        source_of(shell), text, interpreter=interpreter, platform="linux", directory=shell, scratch=tmp_path / "s", environ=environ
+        source_of(shell),
+        text,
+        interpreter=interpreter,
+        platform="linux",
+        directory=shell,
+        scratch=tmp_path / "s",
+        environ=environ,
     )
     assert local is text
 
 
 def as_from(system: str, interpreter: Interpreter, directory: Path) -> Interpreter:
-    """An interpreter that calls itself one of another system: what uv learns of a Mac or of Windows, it learns by asking the interpreter."""
+    """An interpreter that calls itself one of another system.
+
+    What uv knows of the system that it resolves for, it learns by asking the interpreter.
+    """
     pretended = {
         "macos": {"sys_platform": "darwin", "platform_system": "Darwin"},
         "windows": {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
@@ -118,15 +141,36 @@ def as_from(system: str, interpreter: Interpreter, directory: Path) -> Interpret
 
 @pytest.mark.parametrize("system", ["macos", "windows"])
 def test_the_same_bytes_as_if_resolved_from_another_system(
-    shell: Path, freeze: Freeze, interpreter: Interpreter, environ: Mapping[str, str], system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shell: Path,
+    freeze: Freeze,
+    interpreter: Interpreter,
+    environ: Mapping[str, str],
+    system: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The recipe's `uv pip freeze` falls in: there the pins are this system's. Ours are the server's."""
     there = as_from(system, interpreter, tmp_path / system)
     by_hand = subprocess.run(
-        [uv_binary(), "pip", "compile", "-q", "--no-header", "--no-annotate",
-         "--python", there.path, "--default-index", environ["PIP_INDEX_URL"], "requirements.in"],
-        cwd=shell, env=dict(environ), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            uv_binary(),
+            "pip",
+            "compile",
+            "-q",
+            "--no-header",
+            "--no-annotate",
+            "--python",
+            there.path,
+            "--default-index",
+            environ["PIP_INDEX_URL"],
+            "requirements.in",
+        ],
+        cwd=shell,
+        env=dict(environ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert {"macos": "appnap", "windows": "wincolor"}[system] in by_hand.stdout
     here = freeze().text
     (shell / "requirements.txt").unlink()
@@ -134,14 +178,26 @@ def test_the_same_bytes_as_if_resolved_from_another_system(
     monkeypatch.setattr(virtualenvs, "make", lambda *_arguments: None)
     monkeypatch.setattr(environment, "_install_exactly", lambda *_arguments: None)
     from_there = environment.freeze(
-        source_of(shell), pins=None, interpreter=there, platform="linux", upgrade=Upgrade(), directory=shell, scratch=tmp_path / "there", environ=environ
+        source_of(shell),
+        pins=None,
+        interpreter=there,
+        platform="linux",
+        upgrade=Upgrade(),
+        directory=shell,
+        scratch=tmp_path / "there",
+        environ=environ,
     )
     assert from_there.text == here
 
 
 def test_what_native_means(monkeypatch: pytest.MonkeyPatch) -> None:
     for system, machine, native, foreign in (
-        ("linux", "x86_64", ["linux", "x86_64-unknown-linux-gnu", "x86_64-manylinux_2_28"], ["macos", "windows", "aarch64-unknown-linux-gnu"]),
+        (
+            "linux",
+            "x86_64",
+            ["linux", "x86_64-unknown-linux-gnu", "x86_64-manylinux_2_28"],
+            ["macos", "windows", "aarch64-unknown-linux-gnu"],
+        ),
         ("linux", "aarch64", ["aarch64-manylinux_2_28"], ["linux", "x86_64-unknown-linux-gnu"]),
         ("darwin", "arm64", ["macos", "aarch64-apple-darwin"], ["linux", "x86_64-apple-darwin"]),
         ("win32", "AMD64", ["windows", "x86_64-pc-windows-msvc"], ["linux", "macos"]),
@@ -158,11 +214,20 @@ def test_this_computers_mood_does_not_reach_the_bytes(shell: Path, freeze: Freez
     (shell / "requirements.txt").unlink()
     (private_home / ".config" / "uv").mkdir(parents=True)
     (private_home / ".config" / "uv" / "uv.toml").write_text(
-        '[pip]\nuniversal = true\ngenerate-hashes = true\nannotation-style = "line"\nemit-index-url = true\nno-header = false\n'
+        '[pip]\nuniversal = true\ngenerate-hashes = true\nannotation-style = "line"\n'
+        "emit-index-url = true\nno-header = false\n"
     )
     strange = {
-        "LC_ALL": "C", "UV_CUSTOM_COMPILE_COMMAND": "make", "UV_RESOLUTION": "lowest", "UV_CONSTRAINT": "/nonexistent", "VIRTUAL_ENV": "/nonexistent",
-        "UV_PYTHON": "2.7", "PIP_REQUIRE_HASHES": "1", "PYTHONPATH": "/nonexistent", "UV_SYSTEM_PYTHON": "1", "PIP_USER": "1",
-    }  # fmt: skip
+        "LC_ALL": "C",
+        "UV_CUSTOM_COMPILE_COMMAND": "make",
+        "UV_RESOLUTION": "lowest",
+        "UV_CONSTRAINT": "/nonexistent",
+        "VIRTUAL_ENV": "/nonexistent",
+        "UV_PYTHON": "2.7",
+        "PIP_REQUIRE_HASHES": "1",
+        "PYTHONPATH": "/nonexistent",
+        "UV_SYSTEM_PYTHON": "1",
+        "PIP_USER": "1",
+    }
     assert freeze(environ=strange).text == expected
     assert json.dumps(os.fspath(shell)) not in expected.decode()

@@ -34,10 +34,14 @@ def test_python_version_file(text: str, requires: str, minor: tuple[int, int] | 
     assert (found.requires, found.minor, found.source) == (requires, minor, ".python-version")
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "pypy3.10", "system", "my-venv", "3.12.x.y", "2.7", ">=3.11 or so", "graalpy-24"])
+@pytest.mark.parametrize(
+    "text", ["", "# nothing\n", "pypy3.10", "system", "my-venv", "3.12.x.y", "2.7", ">=3.11 or so", "graalpy-24"]
+)
 def test_what_is_no_python_of_connects_is_an_error_with_its_cure(text: str) -> None:
     with pytest.raises(PythonMissing) as caught:
-        declared_python({".python-version": text, "pyproject.toml": "[project]\nrequires-python = '>=3.11,<3.12'\n"}, [], None)
+        declared_python(
+            {".python-version": text, "pyproject.toml": "[project]\nrequires-python = '>=3.11,<3.12'\n"}, [], None
+        )
     assert caught.value.where == ".python-version"
     assert caught.value.hint == 'echo "3.11" > .python-version, then commit that file'
 
@@ -64,12 +68,13 @@ def test_where_rsconnect_understands_we_agree(minor: int, patch: int | None) -> 
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_requirement_or_a_problem(text: str) -> None:
+    problem = None
     try:
         found = declared_python({".python-version": text}, [], None)
     except PythonMissing as error:
-        assert error.hint
-    else:
-        assert SpecifierSet(found.requires) is not None
+        problem = error
+    assert problem is None or problem.hint
+    assert problem or SpecifierSet(found.requires)
 
 
 def test_nearest_file_wins_and_the_source_says_where() -> None:
@@ -87,7 +92,10 @@ def test_a_version_file_of_the_root_goes_before_the_apps_range() -> None:
 
 
 def test_requires_python_then_setup_cfg() -> None:
-    both = {"pyproject.toml": "[project]\nrequires-python = '>=3.10'\n", "setup.cfg": "[options]\npython_requires = >=3.9\n"}
+    both = {
+        "pyproject.toml": "[project]\nrequires-python = '>=3.10'\n",
+        "setup.cfg": "[options]\npython_requires = >=3.9\n",
+    }
     assert declared_python(both, [], None).requires == ">=3.10"
     found = declared_python({"setup.cfg": both["setup.cfg"], "pyproject.toml": "[tool.ruff]\n"}, [], None)
     assert (found.requires, found.source) == (">=3.9", "python_requires in setup.cfg")
@@ -105,7 +113,7 @@ def test_nothing_declared_is_an_error_with_the_line_that_cures_it() -> None:
 
 def test_a_version_outside_of_the_apps_own_range_is_an_error() -> None:
     app = {".python-version": "3.9", "pyproject.toml": "[project]\nrequires-python = '>=3.11'\n"}
-    with pytest.raises(PythonMissing, match="3.9 is excluded by requires-python in pyproject.toml") as caught:
+    with pytest.raises(PythonMissing, match=r"3\.9 is excluded by requires-python in pyproject\.toml") as caught:
         declared_python(app, [], None)
     assert 'echo "3.12"' in str(caught.value.hint)
 

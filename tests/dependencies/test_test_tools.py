@@ -28,8 +28,10 @@ def test_nothing_declared_means_pytest_alone() -> None:
 
 def test_order() -> None:
     files = {
-        "pyproject.toml": EXTRA + GROUP + "dev = ['ruff', 'pytest']\n", "requirements-test.in": "pytest\nhttpx\n", "requirements-dev.txt": "pytest\ntox\n",
-    }  # fmt: skip
+        "pyproject.toml": EXTRA + GROUP + "dev = ['ruff', 'pytest']\n",
+        "requirements-test.in": "pytest\nhttpx\n",
+        "requirements-dev.txt": "pytest\ntox\n",
+    }
     assert find(files, group="dev") == (("ruff", "pytest"), "group dev of pyproject.toml")
     assert find(files) == (("pytest>=8",), "group test of pyproject.toml")
     assert find({**files, "pyproject.toml": EXTRA}) == (("pytest", "coverage"), "extra test of pyproject.toml")
@@ -40,16 +42,25 @@ def test_order() -> None:
 
 
 def test_an_extra_of_the_tutorial_app_of_flask() -> None:
-    project = '[project]\nname = "flaskr"\nversion = "1.0.0"\ndependencies = ["flask"]\n[project.optional-dependencies]\ntest = ["pytest"]\n'
+    project = (
+        '[project]\nname = "flaskr"\nversion = "1.0.0"\ndependencies = ["flask"]\n'
+        '[project.optional-dependencies]\ntest = ["pytest"]\n'
+    )
     assert find({"pyproject.toml": project}) == (("pytest",), "extra test of pyproject.toml")
 
 
 def test_an_extra_of_setup_cfg() -> None:
-    assert find({"setup.cfg": "[options.extras_require]\ntest =\n  pytest\n  requests\n"}) == (("pytest", "requests"), "extra test of setup.cfg")
+    assert find({"setup.cfg": "[options.extras_require]\ntest =\n  pytest\n  requests\n"}) == (
+        ("pytest", "requests"),
+        "extra test of setup.cfg",
+    )
 
 
 def test_pytest_joins_where_the_command_is_pytest_and_nobody_named_it() -> None:
-    assert find({"requirements-dev.txt": "ruff\npytest-cov\n"}) == (("ruff", "pytest-cov", "pytest"), "requirements-dev.txt, and pytest")
+    assert find({"requirements-dev.txt": "ruff\npytest-cov\n"}) == (
+        ("ruff", "pytest-cov", "pytest"),
+        "requirements-dev.txt, and pytest",
+    )
     assert find({"requirements-dev.txt": "ruff\n"}, command=("make", "test")) == (("ruff",), "requirements-dev.txt")
 
 

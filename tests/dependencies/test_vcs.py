@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.environment import Upgrade
+from connect_tasks.errors import RequirementRefused
 
 from .conftest import Freeze
 
@@ -17,7 +18,9 @@ def library(tmp_path: Path) -> Path:
     """A repository of a package that builds without any other package, and without an index."""
     home = tmp_path / "library"
     home.mkdir()
-    (home / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "back"\nbackend-path = ["."]\n')
+    (home / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "back"\nbackend-path = ["."]\n'
+    )
     (home / "back.py").write_text(
         "import zipfile\n"
         "INFO = 'library-1.0.dist-info'\n"
@@ -26,7 +29,8 @@ def library(tmp_path: Path) -> Path:
         "    with zipfile.ZipFile(f'{directory}/{name}', 'w') as archive:\n"
         "        archive.writestr('library.py', '')\n"
         "        archive.writestr(f'{INFO}/METADATA', 'Metadata-Version: 2.1\\nName: library\\nVersion: 1.0\\n')\n"
-        "        archive.writestr(f'{INFO}/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+        "        wheel = 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'\n"
+        "        archive.writestr(f'{INFO}/WHEEL', wheel)\n"
         "        archive.writestr(f'{INFO}/RECORD', '')\n"
         "    return name\n"
     )
@@ -80,3 +84,9 @@ def test_a_declared_commit_is_that_commit(app: Path, freeze: Freeze, library: Pa
 def test_a_hand_written_branch_is_told_as_unpinned(app: Path, freeze: Freeze, served: str) -> None:
     (app / "requirements.txt").write_text(f"library @ {served}@main\n")
     assert "is not pinned" in freeze().notes[0]
+
+
+def test_digests_and_a_commit_exclude_each_other(app: Path, freeze: Freeze, served: str) -> None:
+    (app / "requirements.in").write_text(f"--require-hashes\nlibrary @ {served}@main\ncore\n")
+    with pytest.raises(RequirementRefused, match="library has no digest"):
+        freeze()

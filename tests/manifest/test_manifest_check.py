@@ -14,7 +14,7 @@ import pytest
 from connect_tasks.configuration import App
 from connect_tasks.errors import AppEmpty, ManifestInvalid, NoCommits, OperationInProgress
 from connect_tasks.manifest_changes import ManifestChange, drifted
-from connect_tasks.manifest_check import check, check_all
+from connect_tasks.manifest_check import check, check_all, staged_tree
 
 from .repository import commit_all, git, make_manifest, make_repository, open_git, write_files
 from .test_rsconnect_door import run_rsconnect
@@ -131,6 +131,8 @@ def test_staged_looks_at_what_would_be_committed(fresh: Path) -> None:
     assert check(APP, repository) == ()
     staged = {("changed", "app.py"), ("unlisted", "new.py"), ("missing", "static/logo.bin")}
     assert facts(check(APP, repository, staged=True)) == staged
+    would_be = git(fresh, "ls-tree", "-r", "--name-only", git(fresh, "write-tree").strip() + ":apps/sales").split()
+    assert sorted(staged_tree(repository, "apps/sales")) == would_be
 
 
 def test_a_commit_of_some_paths_has_an_index_of_its_own(fresh: Path, tmp_path: Path) -> None:
@@ -314,6 +316,19 @@ def test_many_apps_give_the_answers_that_each_gives_alone(fresh: Path) -> None:
         assert (checked.changes, repr(checked.problem)) == (alone.changes, repr(alone.problem))
     assert isinstance(together[2].problem, AppEmpty)
     assert facts(together[4].changes) == {("missing", "manifest.json")}
+
+
+def test_a_hook_passes_over_apps_of_which_nothing_is_staged(fresh: Path) -> None:
+    write_files(fresh, {"apps/sales/app.py": "drifted\n"})
+    commit_all(fresh)
+    other = App(name="other", path="apps/other")
+    write_files(fresh, {"apps/other/app.py": "staged\n"})
+    git(fresh, "add", "-A")
+    sales, checked = check_all((APP, other), open_git(fresh), staged=True, touched_only=True)
+
+    assert sales.changes == ()
+    assert facts(checked.changes) == {("missing", "manifest.json")}
+    assert facts(check_all((APP,), open_git(fresh), staged=True)[0].changes) == {("changed", "app.py")}
 
 
 # other people's repositories ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,13 +15,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from connect_tasks.emulator.context import Context
-from connect_tasks.emulator.instances import StartFailed
+from connect_tasks.emulator.instance import Instance, StartFailed
 from connect_tasks.emulator.keys import COOKIE, without_session
 from connect_tasks.emulator.problems import Problem
-from connect_tasks.emulator.proxy import Proxy
+from connect_tasks.emulator.proxy import Proxy, Unreachable
 from connect_tasks.emulator.records import Bundle, Content, Group, User, Vanity
 from connect_tasks.emulator.rights import may_edit, may_see
 
+ATTEMPTS: Final = 3
 _PATH: Final = re.compile(r"/content/(?P<guid>[^/]+)(?:/_bundle(?P<bundle>\d+))?(?P<rest>/.*)?", re.DOTALL)
 
 
@@ -63,12 +65,23 @@ class Visits:
             await _refuse(refused, scope, receive, send)
 
     async def _serve(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = _without_session(scope)
+        for _ in range(ATTEMPTS):
+            instance = await self._instance(visit)
+            # A process may end between our look and our call: then nothing was sent, and a new one is started.
+            with suppress(Unreachable):
+                await self._passed_on(visit, instance, scope, receive, send)
+                return
+        raise Refused(502, "The content keeps ending")
+
+    async def _instance(self, visit: Visit) -> Instance:
         try:
-            instance = await self._server.launches.instance(visit.content, visit.bundle, visit.mount)
+            return await self._server.launches.instance(visit.content, visit.bundle, visit.mount)
         except StartFailed as failure:
             log = failure.log if may_edit(self._server.store.state, visit.visitor, visit.content) else ""
             raise Refused(502, "The content did not start", str(failure), log) from failure
-        scope = _without_session(scope)
+
+    async def _passed_on(self, visit: Visit, instance: Instance, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await self._proxy.websocket(scope, receive, send, instance)
             return

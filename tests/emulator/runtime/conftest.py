@@ -22,6 +22,7 @@ from connect_tasks.emulator.instances import Instances, Launch, StartFailed
 from connect_tasks.emulator.interpreters import Interpreter
 from connect_tasks.emulator.proxy import Proxy, Unreachable
 
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

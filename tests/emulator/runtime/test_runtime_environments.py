@@ -36,7 +36,9 @@ def prepare(environments, own_python, tmp_path, log):
 
 def importable(environment) -> set[str]:
     """What the environment's own Python says it has, beyond the standard library."""
-    question = "import json; from importlib.metadata import distributions as d; print(json.dumps([x.name for x in d()]))"
+    question = (
+        "import json; from importlib.metadata import distributions as d; print(json.dumps([x.name for x in d()]))"
+    )
     answer = subprocess.run([environment.python, "-I", "-c", question], check=True, capture_output=True, text=True)
     return set(json.loads(answer.stdout))
 
@@ -128,8 +130,9 @@ async def test_the_web_servers_lie_beside_and_are_no_part_of_it(prepare):
 async def test_builds_see_no_key_of_the_publisher(prepare, bundle, monkeypatch, log):
     monkeypatch.setenv("CONNECT_API_KEY", "the-publishers-key")
     monkeypatch.setenv("CONNECT_TASKS_EMULATOR_KEY", "the-emulators-key")
-    source = bundle({
-        "lib/pyproject.toml": """
+    source = bundle(
+        {
+            "lib/pyproject.toml": """
             [build-system]
             requires = []
             build-backend = "backend"
@@ -138,11 +141,12 @@ async def test_builds_see_no_key_of_the_publisher(prepare, bundle, monkeypatch, 
             name = "nosy"
             version = "1"
             """,
-        "lib/backend.py": """
+            "lib/backend.py": """
             import os
             raise SystemExit("seen: %s %s" % (sorted(n for n in os.environ if n.startswith("CONNECT_")), os.environ.get("HOME")))
             """,
-    })
+        }
+    )
     with pytest.raises(BuildFailed):
         await prepare("./lib\n", source)
     assert any("seen: ['CONNECT_TASKS_EMULATOR_DATA']" in line for line in log)

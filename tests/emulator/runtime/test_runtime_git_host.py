@@ -117,7 +117,9 @@ async def test_bodies_come_chunked_and_packed(pushed, url, tmp_path):
     await git(pushed, "-c", "http.postBuffer=65536", "push", "--quiet", url, "HEAD:main", key=KEY)
     commit = await git(pushed, "rev-parse", "HEAD")
     for n in range(60):
-        await git(pushed, "update-ref", f"refs/heads/b{n}", await git(pushed, "commit-tree", "-m", str(n), "HEAD^{tree}"))
+        await git(
+            pushed, "update-ref", f"refs/heads/b{n}", await git(pushed, "commit-tree", "-m", str(n), "HEAD^{tree}")
+        )
     await git(pushed, "push", "--quiet", url, "refs/heads/*:refs/heads/*", key=KEY)
     said = await git(tmp_path, "-c", "protocol.version=0", "clone", "--mirror", url, "mirror", GIT_CURL_VERBOSE="1")
     assert "content-encoding: gzip" in said.lower(), "else this shows nothing"
@@ -126,7 +128,9 @@ async def test_bodies_come_chunked_and_packed(pushed, url, tmp_path):
 
 async def test_chunked_and_packed_at_once(pushed, url):
     commit = (await git(pushed, "rev-parse", "HEAD")).encode()
-    asked = b"".join(b"%04x%s" % (len(line) + 4, line) for line in (b"want %s ofs-delta\n" % commit,)) + b"00000009done\n"
+    asked = (
+        b"".join(b"%04x%s" % (len(line) + 4, line) for line in (b"want %s ofs-delta\n" % commit,)) + b"00000009done\n"
+    )
 
     async def chunks():
         packed = gzip.compress(asked)

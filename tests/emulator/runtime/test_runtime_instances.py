@@ -236,7 +236,10 @@ async def test_closing_kills_everything_and_starts_nothing_more(tmp_path, front,
 async def test_every_job_is_told_at_its_start_and_end(tmp_path, front, build, app, bundle):
     told = []
     instances = Instances(
-        tmp_path / "data", idle_timeout=60, startup_timeout=30, changed=lambda job: told.append((job.job_key, job.alive))
+        tmp_path / "data",
+        idle_timeout=60,
+        startup_timeout=30,
+        changed=lambda job: told.append((job.job_key, job.alive)),
     )
     good = await instances.get(front.mount(app, await build()))
     await instances.terminate(good.job_key)
@@ -245,6 +248,15 @@ async def test_every_job_is_told_at_its_start_and_end(tmp_path, front, build, ap
     await instances.close()
     assert [alive for _, alive in told] == [True, False, True, False]
     assert told[0][0] == told[1][0] == good.job_key
+
+
+async def test_a_bundle_that_is_gone_fails_as_a_start_and_so_does_one_without_an_environment(front, build, app, tmp_path):
+    gone = front.mount(tmp_path / "gone", await build(), guid="gone")
+    with pytest.raises(StartFailed, match="gone: No such file or directory"):
+        await front.instances.get(gone)
+    with pytest.raises(StartFailed, match="no Python environment"):
+        await front.instances.get(front.mount(app, None, guid="none"))
+    assert [job.alive for job in front.instances.jobs()] == [False, False]
 
 
 @pytest.mark.parametrize("mode", ["quarto-static", "tensorflow-saved-model", "nodejs", "rmd-static", "nonsense"])
@@ -286,7 +298,9 @@ async def test_a_log_is_cut_before_it_fills_the_disk(tmp_path, monkeypatch):
 
 
 async def test_an_app_that_floods_its_log_does_not_starve_the_others(front, build, bundle, app):
-    flood = bundle({"app.py": """
+    flood = bundle(
+        {
+            "app.py": """
         import sys, threading
         def flood():
             while True:
@@ -295,7 +309,10 @@ async def test_an_app_that_floods_its_log_does_not_starve_the_others(front, buil
         def app(environ, start_response):
             start_response("200 OK", [])
             return [b"flooding"]
-        """}, "flood")
+        """
+        },
+        "flood",
+    )
     environment = await build()
     noisy = front.mount(flood, environment, guid="noisy")
     await front.instances.get(noisy)

@@ -165,7 +165,9 @@ async def test_an_app_on_python_3_8_sees_its_own_version(front, build, bundle):
         pytest.skip("no Python 3.8 here")
     launch = front.mount(bundle({"app.py": SEEN}), await build(interpreter=old))
     assert json.loads((await front.get(launch))[1])["version"] == old.version
-    asgi = front.mount(bundle({"app.py": ASGI}, "asgi"), await build(interpreter=old), mode="python-fastapi", guid="asgi")
+    asgi = front.mount(
+        bundle({"app.py": ASGI}, "asgi"), await build(interpreter=old), mode="python-fastapi", guid="asgi"
+    )
     assert await front.get(asgi, "/x") == (200, "/content/asgi http /content/asgi/x lifespan ran")
 
 

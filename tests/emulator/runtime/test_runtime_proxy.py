@@ -170,7 +170,13 @@ async def test_a_visitor_cannot_speak_as_the_server_nor_lose_a_key_to_the_app(fr
 
 
 async def test_what_is_between_neighbours_is_not_passed_on(front, launch):
-    sent = {"Connection": "keep-alive, X-Hop", "X-Hop": "1", "TE": "trailers", "Keep-Alive": "5", "Expect": "100-continue"}
+    sent = {
+        "Connection": "keep-alive, X-Hop",
+        "X-Hop": "1",
+        "TE": "trailers",
+        "Keep-Alive": "5",
+        "Expect": "100-continue",
+    }
     seen = headers(await echoed(front, launch, headers=sent))
     assert not {"x-hop", "te", "keep-alive", "expect"} & set(seen)
     assert "user-agent" in seen
@@ -337,7 +343,12 @@ async def test_a_slow_reader_does_not_make_the_server_hoard(front, launch):
 
 
 async def test_websockets_carry_text_and_bytes_with_the_headers_of_the_visitor(front, launch):
-    sent = {"Host": "connect.example.com", "Origin": "https://elsewhere.example", "Cookie": "a=1", "Authorization": "Key k"}
+    sent = {
+        "Host": "connect.example.com",
+        "Origin": "https://elsewhere.example",
+        "Cookie": "a=1",
+        "Authorization": "Key k",
+    }
     url = front.at(launch, "/socket?a=%41")
     async with front.visitor.ws_connect(
         URL(url, encoded=True), protocols=("one", "two"), headers=sent, max_msg_size=0
@@ -418,7 +429,9 @@ async def test_the_primary_file_is_the_home_page(front, bundle):
         assert await answer.text() == "deep home"
 
 
-@pytest.mark.parametrize("path", ["/../secret", "/%2e%2e/secret", "/deep/../../secret", "/..%2fsecret", "/link", "/a%00b"])
+@pytest.mark.parametrize(
+    "path", ["/../secret", "/%2e%2e/secret", "/deep/../../secret", "/..%2fsecret", "/link", "/a%00b"]
+)
 async def test_static_files_are_those_of_the_bundle_alone(front, bundle, tmp_path, path):
     (tmp_path / "secret").write_text("secret")
     directory = bundle(SITE)

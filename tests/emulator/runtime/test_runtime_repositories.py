@@ -60,7 +60,8 @@ async def origin(tmp_path, serve, anyio_backend):
 def unpacked(archive: Path) -> dict[str, bytes | str | None]:
     with tarfile.open(archive) as tar:
         return {
-            member.name: tar.extractfile(member).read() if member.isfile() else member.linkname or None for member in tar
+            member.name: tar.extractfile(member).read() if member.isfile() else member.linkname or None
+            for member in tar
         }
 
 
@@ -79,7 +80,9 @@ async def test_branches_tags_and_commits_are_found(origin, repositories, log):
     assert any("Fetching git repo" in line for line in log)
 
 
-async def test_the_branch_is_followed_also_where_it_was_rewritten_or_its_name_became_a_folder(origin, repositories, log):
+async def test_the_branch_is_followed_also_where_it_was_rewritten_or_its_name_became_a_folder(
+    origin, repositories, log
+):
     old = origin.commit({"app.py": "1"}, "topic")
     assert await repositories.fetch(origin.url, "topic", log.append) == old
     origin.git("commit", "--quiet", "--amend", "-m", "rewritten")
@@ -144,7 +147,9 @@ async def test_the_same_tree_is_the_same_bytes(origin, repositories, log, tmp_pa
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-@pytest.mark.parametrize("directory", ["missing", "app.py", "link", "../app", "/etc", "apps/../..", "-x", ":(top)", "a\0b"])
+@pytest.mark.parametrize(
+    "directory", ["missing", "app.py", "link", "../app", "/etc", "apps/../..", "-x", ":(top)", "a\0b"]
+)
 async def test_a_directory_that_is_none_is_refused(origin, repositories, log, tmp_path, directory):
     (origin.work / "link").symlink_to("/etc")
     commit = origin.commit({"app.py": "1"})

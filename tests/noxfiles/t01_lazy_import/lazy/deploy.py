@@ -1,0 +1,1 @@
+"""A submodule with the name of a session."""
