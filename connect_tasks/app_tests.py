@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,11 @@ from .candidate import Candidate, export
 from .configuration import App
 from .connect_failures import plain
 from .entrypoint import verify_entrypoint
-from .environment import TestEnvironment, test_environment
+from .environment import TestEnvironment, local_requirements, test_environment
 from .errors import RequirementsMissing, TestPathMissing, TestsFailed
 from .evidence import Evidence, TestSubject
 from .git import Git
-from .preparation import Python
+from .preparation import Python, find_source
 from .test_tools import find_test_tools
 from .tree import REQUIREMENTS
 from .world import World
@@ -51,17 +52,17 @@ class TestPlan:
         return " ".join(self.command) or "the import of its entrypoint (no tests found)"
 
 
-def plan_tests(app: App, git: Git, candidate: Candidate, python: Python) -> TestPlan:
+def plan_tests(app: App, git: Git, candidate: Candidate, python: Python | None) -> TestPlan:
     """The run that would be evidence for this candidate. Pure but for reading tree ids."""
-    requirements = candidate.generated.get(REQUIREMENTS)
+    requirements = candidate.generated.get(REQUIREMENTS, b"" if python is None else None)
     if requirements is None:
         raise RequirementsMissing("there is no requirements.txt yet", where=app.path, hint="nox -s freeze")
-    command = app.test.command or (("pytest",) if has_tests(app, candidate) else ())
+    command = app.test.command or (("pytest",) if python is not None and has_tests(app, candidate) else ())
     outside = tuple((path, _object_at(git, candidate.commit, path)) for path in app.test.paths)
     subject = TestSubject(
         app_tree=candidate.tree_id,
         requirements=hashlib.sha256(requirements).hexdigest(),
-        python=f"{python.minor[0]}.{python.minor[1]}",
+        python=f"{python.minor[0]}.{python.minor[1]}" if python else "",
         command=command,
         entrypoint=f"{app.mode or ''} {app.entrypoint or ''}".strip(),
         extra_trees=outside,
@@ -74,16 +75,42 @@ def has_tests(app: App, candidate: Candidate) -> bool:
 
 
 def run_tests(
-    app: App, world: World, candidate: Candidate, python: Python, plan: TestPlan, *, untracked: tuple[str, ...]
+    app: App, world: World, candidate: Candidate, python: Python | None, plan: TestPlan, *, untracked: tuple[str, ...]
 ) -> Evidence:
     """Run it -> evidence of a pass, not kept yet. Raises `EntrypointWrong`, `TestsFailed`, and what making an
     environment raises."""
     stage = world.place("test")
     directory = _export_with_tests(app, world.git, candidate, stage)
-    tools = find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
-    environment = test_environment(
+    environment = _environment(app, world, candidate, python, directory)
+    env = app_environment(app, world.environ, environment.tools_python, stage)
+    found = verify_entrypoint(environment.python, directory, app.mode, app.entrypoint, env, untracked=untracked)
+    for note in (environment.note, *found.notes):
+        if note:
+            world.console.note(note)
+    summary = _run_command(app, world, plan, environment, directory, env) if plan.command else "no tests"
+    return Evidence.of(plan.subject, summary)
+
+
+def _environment(
+    app: App, world: World, candidate: Candidate, python: Python | None, directory: Path
+) -> TestEnvironment:
+    """The pins and the test tools; for content without a Python, ours: whatever its test command is, it needs no
+    more."""
+    if python is None:
+        return TestEnvironment(python=Path(sys.executable), tools_python=Path(sys.executable))
+    requirements = local_requirements(
+        find_source(world.git, app, candidate),
         candidate.generated[REQUIREMENTS],
-        tools,
+        interpreter=python.interpreter,
+        platform=app.platform,
+        directory=directory,
+        scratch=world.place("local"),
+        environ=world.environ,
+        offline=world.options.offline,
+    )
+    return test_environment(
+        requirements,
+        find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or ""),
         interpreter=python.interpreter,
         cache=world.cache,
         scratch=world.place("environment"),
@@ -91,14 +118,6 @@ def run_tests(
         directory=directory,
         offline=world.options.offline,
     )
-    if environment.note:
-        world.console.note(environment.note)
-    env = app_environment(app, world.environ, environment.tools_python, stage)
-    found = verify_entrypoint(environment.python, directory, app.mode, app.entrypoint, env, untracked=untracked)
-    for note in found.notes:
-        world.console.note(note)
-    summary = _run_command(app, world, plan, environment, directory, env) if plan.command else "no tests"
-    return Evidence.of(plan.subject, summary)
 
 
 def app_environment(app: App, environ: Mapping[str, str], python: Path, scratch: Path) -> dict[str, str]:

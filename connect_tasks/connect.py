@@ -2,8 +2,8 @@
 
 The key never leaves for another origin: posit-sdk follows the redirects of a POST by hand and sends its key along, so
 the transport below refuses to speak to any host but the server's own. Reads and settings are repeated with back-off by
-urllib3; a POST never is, whoever asks decides after a look (`doubt`). Paths, fields and codes: the Connect API reference;
-what is unknown is read tolerantly.
+urllib3; a POST never is, whoever asks decides after a look (`doubt`). Paths, fields and codes: the Connect API
+reference; what is unknown is read tolerantly.
 """
 
 from __future__ import annotations

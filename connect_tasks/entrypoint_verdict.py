@@ -109,7 +109,7 @@ def _not_importable(
             return EntrypointWrong(what, where=where, hint=f'python -X faulthandler -c "import {module}"')
     if _is_the_entrypoint_itself(module, error, sources):
         return no_such_module(guess, sources, untracked)
-    own = ": ".join(part for part in (error["type"], *error["message"].strip().splitlines()[:1]) if part)
+    own = ": ".join(part for part in (error["type"], *error["message"].strip().splitlines()[:1]) if part)[:400]
     if named := _untracked_cause(error, untracked):
         what = f"{module} can't be imported: {own}{at}; git does not track {named}, so it is not shipped"
         return EntrypointWrong(what, where=where, hint=f"git add {named} && git commit")

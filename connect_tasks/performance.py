@@ -110,7 +110,7 @@ def _perform_one(action: Action, shipment: Shipment, performance: Performance, s
 
 
 def _test(shipment: Shipment, performance: Performance, stage: Stage) -> Shipment:
-    if performance.tests is None or performance.python is None:
+    if performance.tests is None:
         raise LookupError("a plan that tests, without a plan of tests")
     evidence = run_tests(
         performance.app,

@@ -40,8 +40,10 @@ class Python:
         return f"{self.minor[0]}.{self.minor[1]}.0"
 
 
-def find_python(git: Git, app: App, candidate: Candidate, environ: Mapping[str, str]) -> Python:
-    """The app's Python on this machine. Raises `PythonMissing`."""
+def find_python(git: Git, app: App, candidate: Candidate, environ: Mapping[str, str]) -> Python | None:
+    """The app's Python on this machine; None for content without one (pages, saved models). Raises `PythonMissing`."""
+    if not detect_entrypoint(git, app, candidate).mode.has_python:
+        return None
     requirement = python_requirement(git, app, candidate)
     named = manifest_minor(candidate, requirement)
     interpreter = find_interpreter(requirement, environ, prefer=named)
@@ -132,9 +134,9 @@ def detect_entrypoint(git: Git, app: App, candidate: Candidate) -> Entrypoint:
 def _request(
     app: App, world: World, candidate: Candidate, entrypoint: Entrypoint, python: Python | None
 ) -> ManifestRequest:
-    if not entrypoint.mode.has_python:
-        return ManifestRequest(mode=entrypoint.mode, entrypoint=entrypoint.entrypoint)
     found = python or find_python(world.git, app, candidate, world.environ)
+    if found is None:
+        return ManifestRequest(mode=entrypoint.mode, entrypoint=entrypoint.entrypoint)
     return ManifestRequest(
         mode=entrypoint.mode,
         entrypoint=entrypoint.entrypoint,

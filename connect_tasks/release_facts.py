@@ -30,7 +30,7 @@ class Facts:
     server: ServerFacts
     connect: Connect
     candidate: Candidate
-    python: Python
+    python: Python | None  # None for content without one
     head_tree: str
 
     @property
@@ -52,7 +52,8 @@ def gather(app: App, world: World) -> Facts:
     if here is None or there is None:
         raise LookupError("a fact without a value, and without a problem")
     (candidate, python), (connect, server) = here, there
-    raise_all(list(python_problems(connect, python)))
+    if python is not None:
+        raise_all(list(python_problems(connect, python)))
     return Facts(
         repository=repository,
         server=server,
@@ -72,7 +73,7 @@ def _collected(problems: list[Problem], ask: Callable[[], Found]) -> Found | Non
         return None
 
 
-def _here(app: App, world: World) -> tuple[Candidate, Python]:
+def _here(app: App, world: World) -> tuple[Candidate, Python | None]:
     candidate = take_candidate(world.git, app)
     return candidate, find_python(world.git, app, candidate, world.environ)
 

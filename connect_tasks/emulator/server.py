@@ -22,19 +22,23 @@ GRACE: Final = 3  # seconds that open requests get when the server ends
 class _Server(uvicorn.Server):
     """uvicorn, which tells when it answers, and ends when its parent does where that is asked for."""
 
-    def __init__(self, config: uvicorn.Config, options: Settings, url: str, api_key: str) -> None:
+    def __init__(self, config: uvicorn.Config, options: Settings, built: Built) -> None:
         super().__init__(config)
-        self._options, self._url, self._api_key = options, url, api_key
+        self._options, self._built = options, built
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.should_exit:
             return
         if self._options.ready_file is not None:
-            ready = {"url": self._url, "api_key": self._api_key, "pid": os.getpid()}
+            ready = {"url": self._built.context.url, "api_key": self._built.api_key, "pid": os.getpid()}
             write_private(self._options.ready_file, json.dumps(ready) + "\n")
         if self._options.stop_with_stdin:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._stop_at_end_of_input)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._built.context.tasks.release()
+        await super().shutdown(sockets)
 
     def _stop_at_end_of_input(self) -> None:
         if not os.read(sys.stdin.fileno(), 65536):
@@ -67,6 +71,6 @@ def serve(options: Settings, announce: Callable[[Built], None]) -> None:
             ws_max_size=2**40,
             ws_per_message_deflate=False,
         )
-        server = _Server(config, options, url, built.api_key)
+        server = _Server(config, options, built)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])

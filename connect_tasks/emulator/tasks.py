@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -76,6 +76,7 @@ class Tasks:
         self._running: dict[str, Run] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._turns: dict[str, asyncio.Lock] = {}
+        self._releasing = asyncio.Event()
         for task in list(store.state.table(Task).values()):
             if not task.finished:
                 run = Run(task, store, self._path(task.id))
@@ -120,8 +121,7 @@ class Tasks:
         """The documented answer; held until the task ends or `wait` seconds are over. Raises Problem 141, 13."""
         run = self._running.get(task_id)
         if run is not None and wait:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(run.ended.wait(), wait)
+            await self._held(run, wait)
         task = run.task if run is not None else self._store.state.find(Task, task_id)
         if task is None:
             raise Problem(141)
@@ -137,6 +137,16 @@ class Tasks:
             "error": task.error,
             "result": task.result,
         }
+
+    async def _held(self, run: Run, wait: int) -> None:
+        ends = [asyncio.ensure_future(event.wait()) for event in (run.ended, self._releasing)]
+        await asyncio.wait(ends, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+
+    def release(self) -> None:
+        """Lets go of the requests that wait for a task: the server is about to end."""
+        self._releasing.set()
 
     def unsettled(self, content_guid: str) -> set[str]:
         """Bundles of the content that running tasks have in their hands."""

@@ -15,6 +15,7 @@ import inspect
 import json
 import os
 import re
+import runpy
 import signal
 import sys
 import threading
@@ -183,8 +184,12 @@ def _run_script(directory, module_name, mode):
 
 
 def _run_streamlit(path, directory):
-    from streamlit.testing.v1 import AppTest
-
+    importlib.import_module("streamlit")  # named as missing before its parts are
+    try:
+        from streamlit.testing.v1 import AppTest
+    except ImportError:  # before 1.28: its calls outside of a server only warn
+        runpy.run_path(path)
+        return None
     test = AppTest.from_file(path, default_timeout=3600)
     test.run()
     for element in test.exception:

@@ -17,9 +17,14 @@ def freeze(app: App, world: World, report: Report) -> None:
     with world.console.stage(report, "freeze") as stage:
         candidate = take_candidate(world.git, app)
         python = find_python(world.git, app, candidate, world.environ)
+        if python is None:
+            stage.result, stage.detail = Result.NOOP, "this content has no Python"
+            report.result = Result.NOOP
+            return
         candidate, frozen = freeze_candidate(app, world, candidate, python)
-        for change in frozen.changes:
-            world.console.note(str(change))
+        for line in (*frozen.changes, *frozen.notes):
+            world.console.note(str(line))
+        report.notes += frozen.notes
         put(world, app, REQUIREMENTS, candidate.generated[REQUIREMENTS], stage)
         stage.detail = f"{len(frozen.pins)} pins for Python {python.minor[0]}.{python.minor[1]}; {stage.detail}"
     report.result = stage.result

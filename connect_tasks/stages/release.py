@@ -6,7 +6,7 @@ from ..candidate import Candidate, lay_over
 from ..configuration import App
 from ..errors import HookRewrote
 from ..outcome import Report, Result
-from ..preparation import describe_candidate, freeze_candidate
+from ..preparation import Python, describe_candidate, freeze_candidate
 from ..release_facts import Facts, gather
 from ..requirements_file import PinChange
 from ..shipping import ship
@@ -34,17 +34,30 @@ def release(app: App, world: World, report: Report) -> None:
 
 
 def _generate(app: App, world: World, report: Report, facts: Facts) -> tuple[Candidate, tuple[PinChange, ...]]:
-    with world.console.stage(report, "freeze") as stage:
-        candidate, frozen = freeze_candidate(app, world, facts.candidate, facts.python)
-        stage.result = _changed(facts.candidate, candidate, REQUIREMENTS)
-        stage.detail = f"{len(frozen.pins)} pins for Python {facts.python.minor[0]}.{facts.python.minor[1]}"
-        if frozen.changes:
-            stage.detail += f", {len(frozen.changes)} changed"
+    candidate: Candidate = facts.candidate
+    changes: tuple[PinChange, ...] = ()
+    if facts.python is not None:
+        candidate, changes = _freeze(app, world, report, facts, facts.python)
     with world.console.stage(report, "manifest") as stage:
         candidate, entrypoint = describe_candidate(app, world, candidate, facts.python)
         stage.result = _changed(facts.candidate, candidate, MANIFEST)
         stage.detail = f"{len(candidate.tree) - 1} files, {entrypoint.mode.title}"
-    return candidate, tuple(frozen.changes)
+    return candidate, changes
+
+
+def _freeze(
+    app: App, world: World, report: Report, facts: Facts, python: Python
+) -> tuple[Candidate, tuple[PinChange, ...]]:
+    with world.console.stage(report, "freeze") as stage:
+        candidate, frozen = freeze_candidate(app, world, facts.candidate, python)
+        stage.result = _changed(facts.candidate, candidate, REQUIREMENTS)
+        stage.detail = f"{len(frozen.pins)} pins for Python {python.minor[0]}.{python.minor[1]}"
+        if frozen.changes:
+            stage.detail += f", {len(frozen.changes)} changed"
+    for note in frozen.notes:
+        world.console.note(note)
+        report.notes.append(note)
+    return candidate, frozen.changes
 
 
 def _changed(before: Candidate, after: Candidate, name: str) -> Result:

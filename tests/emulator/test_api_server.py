@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,31 @@ def test_it_tells_when_it_is_ready_and_ends_cleanly_with_its_apps(tmp_path: Path
     for path in (tmp_path / "data").rglob("*"):
         if path.is_file() and path.stat().st_size < 1_000_000:
             assert b"a-key-of-our-own" not in path.read_bytes(), path
+
+
+def test_it_does_not_wait_for_those_who_wait_for_a_task(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as server:
+        api = Api(server.url, server.api_key)
+        guid = api.made("POST", "v1/content", {})["guid"]
+        slow = "import time; time.sleep(60)"  # a source distribution that takes its time
+        files = {**app_files(), "requirements.txt": "./package\n", "package/setup.py": slow}
+        source = make_source(api, tmp_path / "source", "slow")
+        source.commit(files)
+        api.made("PUT", f"v1/content/{guid}/repository", {"repository": source.url})
+        task = api.made("POST", f"v1/content/{guid}/deploy", {})["task_id"]
+        answers: list[dict[str, Any]] = []
+        waiting = threading.Thread(target=lambda: answers.append(api.made("GET", f"v1/tasks/{task}?wait=20")))
+        waiting.start()
+        while not any("Creating environment" in line for line in api.made("GET", f"v1/tasks/{task}")["output"]):
+            time.sleep(0.05)
+        builders = descendants(server.pid)
+        os.kill(server.pid, signal.SIGTERM)
+        waiting.join(timeout=20)
+        assert [answer["finished"] for answer in answers] == [False]
+        assert server.process.wait(timeout=20) == 0
+        assert builders
+        assert ended(builders)
+        assert "Cancel" not in server.log.read_text()
 
 
 def live(api: Api, folder: Path) -> str:

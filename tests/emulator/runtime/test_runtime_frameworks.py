@@ -180,7 +180,8 @@ GRADIO = """
 
 
 @pytest.mark.parametrize(
-    ("entrypoint", "launched"), [("app", ""), ("app:demo", "demo.launch()"), ("app", "demo.queue(); demo.launch(share=True)")]
+    ("entrypoint", "launched"),
+    [("app", ""), ("app:demo", "demo.launch()"), ("app", "demo.queue(); demo.launch(share=True)")],
 )
 async def test_gradio(front, build, bundle, entrypoint, launched):
     directory = bundle({"app.py": GRADIO.format(launch=launched)})
@@ -191,17 +192,22 @@ async def test_gradio(front, build, bundle, entrypoint, launched):
     async with front.visitor.post(url, json={"data": ["quiet"]}, headers=PUBLIC) as answer:
         event = (await answer.json())["event_id"]
     async with front.visitor.get(f"{url}/{event}", headers=PUBLIC) as events:
-        assert "event: complete\ndata: [\"QUIET\"]" in await events.text()
+        assert 'event: complete\ndata: ["QUIET"]' in await events.text()
 
 
 def notebook(*cells: str, **metadata) -> str:
     code = {"cell_type": "code", "execution_count": None, "outputs": []}
-    return json.dumps({
-        "cells": [{**code, "id": f"c{n}", "metadata": metadata if n == 0 else {}, "source": cell} for n, cell in enumerate(cells)],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    })
+    return json.dumps(
+        {
+            "cells": [
+                {**code, "id": f"c{n}", "metadata": metadata if n == 0 else {}, "source": cell}
+                for n, cell in enumerate(cells)
+            ],
+            "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+    )
 
 
 NOTEBOOK = notebook("import os, beside\nprint('the word is ' + beside.WORD, os.environ['CONNECT_CONTENT_GUID'])")

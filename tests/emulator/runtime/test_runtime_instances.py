@@ -250,7 +250,9 @@ async def test_every_job_is_told_at_its_start_and_end(tmp_path, front, build, ap
     assert told[0][0] == told[1][0] == good.job_key
 
 
-async def test_a_bundle_that_is_gone_fails_as_a_start_and_so_does_one_without_an_environment(front, build, app, tmp_path):
+async def test_a_bundle_that_is_gone_fails_as_a_start_and_so_does_one_without_an_environment(
+    front, build, app, tmp_path
+):
     gone = front.mount(tmp_path / "gone", await build(), guid="gone")
     with pytest.raises(StartFailed, match="gone: No such file or directory"):
         await front.instances.get(gone)

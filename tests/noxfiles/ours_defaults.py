@@ -1,0 +1,5 @@
+"""All of ours as default sessions: a bare `nox` would ship."""
+
+import connect_tasks
+
+connect_tasks.register(default=True)
