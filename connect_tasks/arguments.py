@@ -82,7 +82,7 @@ def resembling(word: str, words: Iterable[str]) -> str:
     """`; did you mean X?`, or nothing."""
     from difflib import get_close_matches
 
-    close = get_close_matches(word, list(words), n=1, cutoff=0.75)
+    close = get_close_matches(word, list(words), n=1, cutoff=0.8)
     return f"; did you mean {close[0]}?" if close else ""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from connect_tasks.app_mode import find_mode
 from connect_tasks.configuration import App
@@ -42,26 +44,30 @@ def commit_all(root: Path) -> Path:
 
 
 def open_git(root: Path) -> Git:
-    import os
-
     return Git.discover(root, os.environ)
 
 
-def make_manifest(
-    root: Path, app: App, scratch: Path, *, previous: bytes | None = None, requires: str = "~=3.12.0"
-) -> bytes:
-    """The manifest of HEAD's tree, made the way the product makes it: export, rsconnect-python, render."""
+def make_manifest(root: Path, app: App, scratch: Path, minor: str = "3.12", **more: Any) -> bytes:
+    """The manifest of HEAD's tree, made the way the product makes it: export, rsconnect-python, render.
+
+    `more` goes into the request: `inspection` for Quarto, say.
+    """
     repository = open_git(root)
     tree = repository.tree("HEAD", app.path)
-    repository.export(repository.tree_id("HEAD", app.path) or "", scratch)
-    (scratch / MANIFEST).unlink(missing_ok=True)
-    mode = find_mode(app.mode or "flask")
-    request = ManifestRequest(mode=mode, entrypoint=app.entrypoint or "", python="3.12.0", requires=requires)
+    repository.export(repository.tree_id("HEAD", app.path) or "", scratch, directory=app.path, revision="HEAD")
+    previous = read_manifest((scratch / MANIFEST).read_bytes()) if (scratch / MANIFEST).exists() else None
+    request = ManifestRequest(
+        mode=find_mode(app.mode or "flask"),
+        entrypoint=app.entrypoint or "",
+        python=f"{minor}.0",
+        requires=f"~={minor}.0",
+        **more,
+    )
     return render_manifest(
         write_manifest(scratch, request),
         tree,
         repository.checksums(blob.oid for blob in tree.values()),
-        read_manifest(previous, strict=True) if previous else None,
+        previous,
         include=app.include,
         exclude=app.exclude,
     )

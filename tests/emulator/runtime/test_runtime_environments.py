@@ -123,8 +123,7 @@ async def test_the_web_servers_lie_beside_and_are_no_part_of_it(prepare):
     built = await prepare("")
     assert built.packages == ()
     assert {"waitress", "uvicorn", "websockets", "h11"} <= {path.name for path in built.overlay.iterdir()}
-    with pytest.raises(subprocess.CalledProcessError):
-        subprocess.run([built.python, "-I", "-c", "import waitress"], check=True, capture_output=True)
+    assert importable(built) == set()
 
 
 async def test_builds_see_no_key_of_the_publisher(prepare, bundle, monkeypatch, log):
@@ -143,7 +142,8 @@ async def test_builds_see_no_key_of_the_publisher(prepare, bundle, monkeypatch, 
             """,
             "lib/backend.py": """
             import os
-            raise SystemExit("seen: %s %s" % (sorted(n for n in os.environ if n.startswith("CONNECT_")), os.environ.get("HOME")))
+            names = sorted(name for name in os.environ if name.startswith("CONNECT_"))
+            raise SystemExit("seen: %s %s" % (names, os.environ.get("HOME")))
             """,
         }
     )

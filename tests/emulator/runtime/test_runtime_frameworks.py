@@ -18,7 +18,7 @@ PUBLIC = {"Host": "connect.example.com", "Origin": "http://connect.example.com"}
 
 
 async def page(front, launch, path="/") -> str:
-    """The page as a visitor under the public name gets it, redirects followed by hand because that name has no address."""
+    """The page as a visitor under the public name gets it; that name has no address, so redirects are followed here."""
     url = urljoin(f"{PUBLIC['Origin']}{launch.mount}/", path.lstrip("/"))
     for _ in range(4):
         here = url.replace(PUBLIC["Origin"], front.url)

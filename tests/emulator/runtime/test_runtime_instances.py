@@ -271,15 +271,14 @@ async def test_what_cannot_run_here_says_so(front, build, bundle, mode):
     assert front.instances.jobs() == ()
 
 
-async def test_a_later_server_sweeps_up_what_an_earlier_one_left(tmp_path, until):
+def test_a_later_server_sweeps_up_what_an_earlier_one_left(tmp_path):
     data = tmp_path / "data"
     mark = {"CONNECT_TASKS_EMULATOR_DATA": str(data / "below"), "PATH": ""}
     orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=mark)
     neighbour = {"CONNECT_TASKS_EMULATOR_DATA": str(tmp_path / "data2"), "PATH": ""}
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=neighbour)
     Instances.sweep(data)
-    await until(lambda: orphan.poll() is not None)
-    assert orphan.returncode == -9
+    assert orphan.wait(30) == -9
     assert other.poll() is None
     other.kill()
     other.wait()

@@ -36,7 +36,8 @@ APP = """
             digest.update(message.get("body", b""))
             more = message.get("more_body", False)
         seen = {
-            "method": scope["method"], "raw_path": scope["raw_path"].decode(), "query": scope["query_string"].decode(),
+            "method": scope["method"], "raw_path": scope["raw_path"].decode(),
+            "query": scope["query_string"].decode(),
             "headers": [[k.decode(), v.decode("latin-1")] for k, v in scope["headers"]],
             "size": size, "sha256": digest.hexdigest(), "scheme": scope["scheme"], "client": scope["client"][0],
         }

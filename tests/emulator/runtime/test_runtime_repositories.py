@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -197,7 +198,7 @@ async def test_a_ref_is_a_name_not_an_expression(origin, repositories, log, ref)
 async def test_a_missing_repository_and_a_missing_server_say_so(origin, repositories, log):
     with pytest.raises(CloneFailed, match="no such repository"):
         await repositories.fetch(origin.url.replace("app.git", "other.git"), "main", log.append)
-    with pytest.raises(CloneFailed, match="git fetch of http://127.0.0.1:1/a.git failed"):
+    with pytest.raises(CloneFailed, match=r"git fetch of http://127\.0\.0\.1:1/a\.git failed"):
         await repositories.fetch("http://127.0.0.1:1/a.git", "main", log.append)
 
 
@@ -214,8 +215,9 @@ async def test_half_a_mirror_is_no_end(origin, tmp_path, repositories, log):
     commit = origin.commit({"a": "1"})
     await repositories.fetch(origin.url, "main", log.append)
     mirror = next((tmp_path / "mirrors").glob("*.git"))
-    for name in ("config", "objects/info", "refs"):
-        subprocess.run(["rm", "-rf", mirror / name], check=True)
+    (mirror / "config").unlink()
+    for name in ("objects", "refs"):
+        shutil.rmtree(mirror / name)
     (tmp_path / "mirrors/.scratch-old").mkdir()
     again = Repositories(tmp_path / "mirrors")
     assert await again.fetch(origin.url, "main", log.append) == commit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -111,13 +110,12 @@ async def test_terminate_lets_a_program_end_by_itself(tmp_path):
     assert await process.wait() == 3
 
 
-async def test_cancelling_a_task_kills_what_it_runs(tmp_path, stubborn, alive):
+async def test_cancelling_a_task_kills_what_it_runs(tmp_path, stubborn, alive, until):
     pids = []
     task = asyncio.create_task(
         processes.run(stubborn, cwd=tmp_path, environment={}, data=tmp_path, log=lambda line: pids.append(int(line)))
     )
-    while len(pids) < FAMILY:
-        await asyncio.sleep(0.01)
+    await until(lambda: len(pids) == FAMILY)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -146,12 +144,11 @@ async def main():
     await processes.run({stubborn!r}, cwd=here, environment={{}}, data=here, log=lambda line: print(line, flush=True))
 asyncio.run(main())
 """
-    process = subprocess.Popen([sys.executable, "-c", server], stdout=subprocess.PIPE, text=True)
-    pids = [int(process.stdout.readline()) for _ in range(FAMILY)]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", server, stdout=asyncio.subprocess.PIPE)
+    pids = await family(process)
     assert all(map(alive, pids))
     process.kill()
-    process.wait()
-    process.stdout.close()
+    await process.wait()
     await until(lambda: not any(map(alive, pids)))
     await until(lambda: not marked(tmp_path))  # nor a supervisor
 
