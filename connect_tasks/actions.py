@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from .connect import RepositorySettings
+from .deploy_branch import DeployCommit
+from .release_tag import ReleaseTag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +48,48 @@ class PushCommits:
     remote: str
     branch: str
     carried: tuple[str, ...] = ()  # "sha subject" of the user's unpushed commits
+    tag: ReleaseTag | None = None
 
     def __str__(self) -> str:
         carried = f", with {len(self.carried)} of your own commits: {'; '.join(self.carried)}" if self.carried else ""
-        return f"push to {self.remote} {self.branch}{carried}"
+        tag = f" and the tag {self.tag.name}" if self.tag else ""
+        return f"push to {self.remote} {self.branch}{tag}{carried}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitToDeployBranch:
+    """Put what ships on the generated branch; HEAD, index and work tree stay where they are."""
+
+    stage: ClassVar[str] = "commit"
+    wanted: DeployCommit
+
+    def __str__(self) -> str:
+        return f"commit tree {self.wanted.tree[:10]} to {self.wanted.branch}, made from {self.wanted.source[:10]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushDeployBranch:
+    """Push the generated branch, with a lease on the tip that it takes over from."""
+
+    stage: ClassVar[str] = "push"
+    remote: str
+    wanted: DeployCommit
+    base: str | None  # the remote's tip
+
+    def __str__(self) -> str:
+        return f"push to {self.remote} {self.wanted.branch}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushSideBranch:
+    """Push our commit to a side branch, for a person to merge; nothing is deployed before that."""
+
+    stage: ClassVar[str] = "push"
+    remote: str
+    branch: str  # the one to merge into
+
+    def __str__(self) -> str:
+        return f"push to a side branch of {self.remote}, to be merged into {self.branch}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,8 +206,11 @@ class VerifyLive:
 Action = (
     RunTests
     | CommitGenerated
+    | CommitToDeployBranch
     | StopPolling
     | PushCommits
+    | PushDeployBranch
+    | PushSideBranch
     | CreateContent
     | UpdateContent
     | LinkRepository

@@ -52,15 +52,20 @@ class TestPlan:
         return " ".join(self.command) or "the import of its entrypoint (no tests found)"
 
 
-def plan_tests(app: App, git: Git, candidate: Candidate, python: Python | None) -> TestPlan:
-    """The run that would be evidence for this candidate. Pure but for reading tree ids."""
+def plan_tests(
+    app: App, git: Git, candidate: Candidate, python: Python | None, *, ships: str | None = None
+) -> TestPlan:
+    """The run that would be evidence for this candidate. Pure but for reading tree ids.
+
+    `ships` is the id of the tree that reaches the server, where that is only a part of the candidate.
+    """
     requirements = candidate.generated.get(REQUIREMENTS, b"" if python is None else None)
     if requirements is None:
         raise RequirementsMissing("there is no requirements.txt yet", where=app.path, hint="nox -s freeze")
     command = app.test.command or (("pytest",) if python is not None and has_tests(app, candidate) else ())
     outside = tuple((path, _object_at(git, candidate.commit, path)) for path in app.test.paths)
     subject = TestSubject(
-        app_tree=candidate.tree_id,
+        app_tree=ships or candidate.tree_id,
         requirements=hashlib.sha256(requirements).hexdigest(),
         python=f"{python.minor[0]}.{python.minor[1]}" if python else "",
         command=command,

@@ -30,6 +30,7 @@ class Options:
     no_test: str | None = None
     allow_dirty: bool = False
     force: bool = False
+    pull_request: bool = False
     staged: bool = False
     keep: bool = False
     source: str | None = None

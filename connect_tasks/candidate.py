@@ -38,8 +38,11 @@ class Candidate:
         return {path: contents[oid].decode("utf-8", "replace") for path, oid in present.items()}
 
 
-def take_candidate(git: Git, app: App) -> Candidate:
-    """HEAD's tree with the work tree's generated files over it. Raises `NoCommits`, `AppEmpty`."""
+def take_candidate(git: Git, app: App, *, pinned_at: str | None = None) -> Candidate:
+    """HEAD's tree with the work tree's generated files over it. Raises `NoCommits`, `AppEmpty`.
+
+    `pinned_at` is the tip of a deploy branch: there the generated files live that no branch of people has.
+    """
     commit = git.head().commit
     if commit is None:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
@@ -50,6 +53,11 @@ def take_candidate(git: Git, app: App) -> Candidate:
             hint=f"git add {app.path} && git commit, or correct `path` in [tool.connect-tasks]",
         )
     generated = {name: path.read_bytes() for name in GENERATED if (path := git.root / app.path / name).is_file()}
+    if pinned_at is not None:
+        earlier = git.tree(pinned_at, app.path)
+        missing = {name: earlier[name].oid for name in GENERATED if name in earlier and name not in generated}
+        contents = git.read(missing.values())
+        generated |= {name: contents[oid] for name, oid in missing.items()}
     return lay_over(git, app.path, commit, tree, generated)
 
 

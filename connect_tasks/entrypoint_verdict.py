@@ -141,16 +141,12 @@ def _untracked_cause(error: Mapping[str, Any], untracked: Collection[str]) -> st
         return str(error["file"])
     if error["type"] not in ("ModuleNotFoundError", "ImportError") or not error.get("name"):
         return None
-    module = str(error["name"])
-    names = [module]
-    if error["type"] == "ImportError":  # `from package import module` blames the package
-        names.append(f"{module}.{error['message'].partition('import name ')[2].strip().split()[0].strip(chr(39))}")
-    for name in names:
-        file = module_file(name, set(untracked))
-        inside = (path for path in sorted(untracked) if path.startswith(name.replace(".", "/") + "/"))
-        if found := file or next(inside, None):
-            return found
-    return None
+    module, tracked_not = str(error["name"]), set(untracked)
+    if error["type"] == "ImportError":  # `from package import module` blames the package, which is there
+        missing = error["message"].partition("import name '")[2].partition("'")[0]
+        return module_file(f"{module}.{missing}", tracked_not) if missing else None
+    below = (path for path in sorted(untracked) if path.startswith(module.replace(".", "/") + "/"))
+    return module_file(module, tracked_not) or next(below, None)
 
 
 def _import_cure(error: Mapping[str, Any]) -> str | None:

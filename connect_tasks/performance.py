@@ -6,21 +6,33 @@ of what is done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from .actions import Action, CommitGenerated, PushCommits, RunTests, Shipment
+from .actions import (
+    Action,
+    CommitGenerated,
+    CommitToDeployBranch,
+    PushCommits,
+    PushDeployBranch,
+    PushSideBranch,
+    RunTests,
+    Shipment,
+)
 from .app_tests import TestPlan, run_tests
 from .candidate import Candidate
 from .configuration import App
 from .connect import Connect
+from .deploy_branch import commit_to_deploy_branch, push_deploy_branch
 from .deployment import Deployment, perform_on_server
+from .generated_backup import keep_backup
 from .generated_commit import commit_generated
 from .git_push import push
 from .outcome import Report, Result, Stage
 from .preparation import Python
+from .pull_request import push_side_branch
 from .release_journal import Journal
 from .replay import Replay
 from .repository_lock import lock
@@ -28,7 +40,10 @@ from .world import World
 
 #: Seconds that we wait for another run of ours in the same repository, or on the same content.
 LOCK_PATIENCE = 60.0
-REPOSITORY_STAGES = {"commit", "push"}
+#: Lines of a diff that are shown before the ref that holds all of it is named.
+DIFF_LINES = 40
+#: Seconds for whoever signs a commit that plumbing makes.
+SIGNER_PATIENCE = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +92,18 @@ def note_shipment(report: Report, shipment: Shipment, connect: Connect | None) -
     report.notes += [note for note in shipment.notes if note not in report.notes]
 
 
+def keep_edits(app: App, world: World, replacing: Mapping[str, bytes]) -> None:
+    """Before generated files are replaced: edits that somebody made in them are kept in a ref, and shown."""
+    backup = keep_backup(world.git, app, replacing)
+    if backup is None:
+        return
+    world.console.note(
+        f"replaced are edits of {', '.join(backup.paths)}, kept: git show {backup.ref}:{backup.paths[0]}"
+    )
+    for line in backup.diff.splitlines()[:DIFF_LINES]:
+        world.console.log(line)
+
+
 def journal_of(app: App, world: World) -> Journal:
     """The journal of an app on its target, shared by the work trees of a clone."""
     return Journal.of(world.git.common_dir / "connect-tasks" / "journal", app.name, app.target)
@@ -93,6 +120,12 @@ def _perform_one(action: Action, shipment: Shipment, performance: Performance, s
         return _commit(action, shipment, performance, stage)
     if isinstance(action, PushCommits):
         return _push(action, shipment, performance, stage)
+    if isinstance(action, CommitToDeployBranch):
+        return _commit_generated_branch(action, shipment, performance, stage)
+    if isinstance(action, PushDeployBranch):
+        return _push_generated_branch(action, shipment, performance, stage)
+    if isinstance(action, PushSideBranch):
+        return _push_side_branch(action, shipment, performance, stage)
     if performance.connect is None:
         raise LookupError("a plan that goes to the server, without one")
     world = performance.world
@@ -126,6 +159,7 @@ def _test(shipment: Shipment, performance: Performance, stage: Stage) -> Shipmen
 
 
 def _commit(action: CommitGenerated, shipment: Shipment, performance: Performance, stage: Stage) -> Shipment:
+    keep_edits(performance.app, performance.world, action.files)
     done = commit_generated(
         performance.world.git, performance.app, action.files, action.message, expect_tree=action.tree
     )
@@ -137,12 +171,51 @@ def _commit(action: CommitGenerated, shipment: Shipment, performance: Performanc
 def _push(action: PushCommits, shipment: Shipment, performance: Performance, stage: Stage) -> Shipment:
     git, app = performance.world.git, performance.app
     commit = shipment.commit or performance.candidate.commit
-    done = push(git, action.remote, action.branch, commit, timeout=app.push_timeout, replay=Replay(directory=app.path))
+    done = push(
+        git,
+        action.remote,
+        action.branch,
+        commit,
+        timeout=app.push_timeout,
+        replay=Replay(directory=app.path),
+        tag=action.tag,
+    )
     stage.detail = f"{action.remote} {action.branch} is at {done.commit[:10]}"
     if action.carried:
         stage.detail += f", with {len(action.carried)} of your own commits"
     notes = (done.note,) if done.note else ()
     return replace(shipment, commit=done.commit, pushed=done.commit, notes=(*shipment.notes, *notes))
+
+
+def _commit_generated_branch(
+    action: CommitToDeployBranch, shipment: Shipment, performance: Performance, stage: Stage
+) -> Shipment:
+    git, wanted = performance.world.git, action.wanted
+    tip = git.resolve(f"refs/remotes/{performance.app.remote}/{wanted.branch}")
+    made = commit_to_deploy_branch(git, wanted, remote_tip=tip, timeout=SIGNER_PATIENCE)
+    stage.detail = f"{made.commit[:10]} on {wanted.branch}, from {wanted.source[:10]}"
+    return replace(shipment, commit=made.commit)
+
+
+def _push_generated_branch(
+    action: PushDeployBranch, shipment: Shipment, performance: Performance, stage: Stage
+) -> Shipment:
+    git, app, wanted = performance.world.git, performance.app, action.wanted
+    made = commit_to_deploy_branch(git, wanted, remote_tip=action.base, timeout=SIGNER_PATIENCE)
+    done = push_deploy_branch(git, action.remote, wanted, made, timeout=app.push_timeout)
+    stage.detail = f"{action.remote} {wanted.branch} is at {done.commit[:10]}"
+    notes = (done.note,) if done.note else ()
+    return replace(shipment, commit=done.commit, pushed=done.commit, notes=(*shipment.notes, *notes))
+
+
+def _push_side_branch(action: PushSideBranch, shipment: Shipment, performance: Performance, stage: Stage) -> Shipment:
+    git, app = performance.world.git, performance.app
+    commit = shipment.commit or performance.candidate.commit
+    done = push_side_branch(git, app, action.branch, commit, timeout=app.push_timeout)
+    stage.detail = f"{action.remote} {done.branch} is at {done.commit[:10]}"
+    where = done.url or f"the page of {action.remote}, branch {done.branch}"
+    note = f"merge it into {action.branch}, then run the same command again to deploy: {where}"
+    return replace(shipment, commit=done.commit, notes=(*shipment.notes, note))
 
 
 def _said(stage: str, shipment: Shipment) -> str:

@@ -12,8 +12,10 @@ from .candidate import Candidate, take_candidate
 from .clone_address import clone_address
 from .configuration import App
 from .connect import Connect
+from .content_policy import inspect_content
 from .errors import Problem, PythonNotOnServer, VariableMissing, raise_all
 from .git import Git
+from .interrupted_run import finish_interrupted
 from .preparation import Python, find_python
 from .repository_survey import RepositoryFacts, survey
 from .server_survey import ServerFacts, survey_server
@@ -42,10 +44,10 @@ class Facts:
 def gather(app: App, world: World) -> Facts:
     """Ask git, the server and this machine. Raises one `Problem`, or all of them together as `Problems`."""
     problems: list[Problem] = []
-    repository = survey(world.git, app, allow_dirty=world.options.allow_dirty)
+    repository = survey_settled(app, world, allow_dirty=world.options.allow_dirty)
     problems += repository.problems
     problems += missing_variables(app, world)
-    here = _collected(problems, lambda: _here(app, world))
+    here = _collected(problems, lambda: _here(app, world, repository, problems))
     linkable = repository.remote_url is not None or app.repository is not None
     there = _collected(problems, lambda: _there(app, world, repository) if linkable else _knock(app, world))
     raise_all(problems)
@@ -64,6 +66,15 @@ def gather(app: App, world: World) -> Facts:
     )
 
 
+def survey_settled(app: App, world: World, *, allow_dirty: bool) -> RepositoryFacts:
+    """The survey, after what a killed run left undone in this clone is finished."""
+    found = survey(world.git, app, allow_dirty=allow_dirty)
+    finished = finish_interrupted(world.git, app, remote_tip=found.remote_tip)
+    for note in finished:
+        world.console.note(note)
+    return survey(world.git, app, allow_dirty=allow_dirty) if finished else found
+
+
 def _collected(problems: list[Problem], ask: Callable[[], Found]) -> Found | None:
     """What `ask` finds; its problem is kept for later, so that all of them are told together."""
     try:
@@ -73,8 +84,14 @@ def _collected(problems: list[Problem], ask: Callable[[], Found]) -> Found | Non
         return None
 
 
-def _here(app: App, world: World) -> tuple[Candidate, Python | None]:
-    candidate = take_candidate(world.git, app)
+def _here(
+    app: App, world: World, repository: RepositoryFacts, problems: list[Problem]
+) -> tuple[Candidate, Python | None]:
+    candidate = take_candidate(world.git, app, pinned_at=repository.deploy_tip)
+    content = inspect_content(app, candidate.tree, world.git, cache_directory=world.cache / "clean")
+    problems += content.problems
+    for warning in content.warnings:
+        world.console.note(warning)
     return candidate, find_python(world.git, app, candidate, world.environ)
 
 

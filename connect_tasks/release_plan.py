@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .actions import Action, CommitGenerated, PushCommits, RunTests
+from .actions import (
+    Action,
+    CommitGenerated,
+    CommitToDeployBranch,
+    PushCommits,
+    PushDeployBranch,
+    PushSideBranch,
+    RunTests,
+)
 from .app_tests import TestPlan
 from .candidate import Candidate
 from .configuration import App
+from .deploy_branch import DeployCommit
 from .deploy_plan import plan_deployment, plan_polling
 from .release_facts import Facts
+from .release_tag import ReleaseTag
+from .repository_survey import RepositoryFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,35 +31,52 @@ class Decided:
     tests: TestPlan
     tested: bool  # evidence exists, or tests are waived
     message: str
-    in_sync: bool  # the live commit holds this tree
+    in_sync: bool  # the live commit holds what ships
     unverified: bool  # it went live in a run that did not come to its end
-    ship: str | None  # the commit on the remote that holds this tree already
+    ship: str | None  # the commit on the remote that holds what ships already
+    generated_branch: DeployCommit | None = None  # for an app with a deploy branch
+    pull_request: bool = False
+    tag: ReleaseTag | None = None
 
 
 def plan_release(app: App, facts: Facts, decided: Decided) -> tuple[Action, ...]:
     """The actions that are left; empty when the app is live as it stands."""
-    tree = decided.candidate.tree_id
-    actions: list[Action] = []
     polling = plan_polling(app, facts.server)
     server = plan_deployment(
         app, facts.server, commit=decided.ship, in_sync=decided.in_sync, unverified=decided.unverified
     )
     if decided.ship is not None and not server:
         return polling
+    tests: tuple[Action, ...] = ()
     if not decided.tested:
-        actions.append(RunTests(tree=tree, command=str(decided.tests)))
-    actions += polling
-    if decided.ship is None:
-        if tree != facts.head_tree:
-            actions.append(CommitGenerated(files=dict(decided.candidate.generated), message=decided.message, tree=tree))
-        actions.append(plan_push(facts))
-    return (*actions, *server)
+        tests = (RunTests(tree=decided.tests.subject.app_tree, command=str(decided.tests)),)
+    if decided.ship is not None:
+        return (*tests, *polling, *server)
+    git = tuple(_git_actions(facts.repository, facts.head_tree, decided))
+    if decided.pull_request and decided.generated_branch is None:
+        return (*tests, *git)
+    return (*tests, *polling, *git, *server)
 
 
-def plan_push(facts: Facts) -> PushCommits:
-    repository = facts.repository
+def _git_actions(repository: RepositoryFacts, head_tree: str, decided: Decided) -> tuple[Action, ...]:
+    wanted = decided.generated_branch
+    if wanted is not None:
+        push = PushDeployBranch(remote=repository.remote, wanted=wanted, base=repository.deploy_tip)
+        return (CommitToDeployBranch(wanted=wanted), push)
+    commit: tuple[Action, ...] = ()
+    if decided.candidate.tree_id != head_tree:
+        files = dict(decided.candidate.generated)
+        commit = (CommitGenerated(files=files, message=decided.message, tree=decided.candidate.tree_id),)
+    if decided.pull_request:
+        return (*commit, PushSideBranch(remote=repository.remote, branch=repository.branch or ""))
+    return (*commit, plan_push(repository, decided.tag))
+
+
+def plan_push(repository: RepositoryFacts, tag: ReleaseTag | None = None) -> PushCommits:
+    """The push of the branch that people work on, with what goes along."""
     return PushCommits(
         remote=repository.remote,
         branch=repository.branch or "",
         carried=tuple(f"{commit[:10]} {subject}" for commit, subject in repository.unpushed),
+        tag=tag,
     )

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from .actions import Shipment
 from .app_tests import plan_tests
 from .candidate import Candidate
 from .commit_message import commit_message
 from .configuration import App
+from .connect_manifest import shipped
+from .deploy_branch import DeployCommit, deploy_commit_for, filtered_tree
 from .outcome import Report, Result
 from .performance import Performance, journal_of, note_shipment, perform
 from .release_facts import Facts, is_live
 from .release_plan import Decided, plan_release
+from .release_tag import ReleaseTag, plan_tag
 from .requirements_file import PinChange
+from .tree import MANIFEST
 from .world import World
 
 
@@ -28,12 +33,33 @@ class Standing:
 
 def standing(app: App, world: World, facts: Facts, candidate: Candidate) -> Standing:
     """Derived from git and the server each time; HEAD is preferred to the remote's tip where both hold the tree."""
-    tip, head = facts.repository.remote_tip, facts.candidate.commit
+    repository, head = facts.repository, facts.candidate.commit
+    tip = repository.deploy_tip if app.deploy_branch else repository.remote_tip
+    ships = shipped_tree(app, world, candidate)
     ship = None
-    if tip is not None and facts.shipped == candidate.tree_id:
-        ship = head if facts.head_tree == candidate.tree_id and world.git.is_ancestor(head, tip) else tip
-    live = ship is not None and not world.options.force and is_live(app, world.git, facts, candidate.tree_id)
+    if tip is not None and facts.shipped == ships:
+        at_head = facts.head_tree == ships and not app.deploy_branch and world.git.is_ancestor(head, tip)
+        ship = head if at_head else tip
+    live = ship is not None and not world.options.force and is_live(app, world.git, facts, ships)
     return Standing(ship=ship, live=live)
+
+
+def shipped_tree(app: App, world: World, candidate: Candidate) -> str:
+    """The id of the tree that reaches the server: with a deploy branch only what is filtered into it."""
+    if app.deploy_branch is None:
+        return candidate.tree_id
+    return filtered_tree(world.git, candidate.tree_id, kept(app, candidate))
+
+
+def kept(app: App, candidate: Candidate) -> frozenset[str]:
+    """The files of a deploy branch: those that the manifest lists, and itself."""
+    return frozenset({*shipped(candidate.tree, app.include, app.exclude), MANIFEST})
+
+
+def generated_branch(app: App, world: World, candidate: Candidate, changes: Sequence[PinChange] = ()) -> DeployCommit:
+    """What the app's deploy branch shall hold."""
+    message = commit_message(app, changes=changes, trailers=untested_trailer(world.options.no_test))
+    return deploy_commit_for(app, tree=shipped_tree(app, world, candidate), source=candidate.commit, message=message)
 
 
 def untested_trailer(reason: str | None) -> dict[str, str]:
@@ -46,22 +72,28 @@ def ship(
 ) -> None:
     """Plan what is left and perform it. Raises the `Problem` of the action that failed; the report says what is
     done."""
-    tests = plan_tests(app, world.git, candidate, facts.python)
+    ships = shipped_tree(app, world, candidate)
+    tests = plan_tests(app, world.git, candidate, facts.python, ships=ships)
     untested = world.options.no_test
     found = standing(app, world, facts, candidate)
+    message = commit_message(app, changes=changes, trailers=untested_trailer(untested))
+    branch = None if app.deploy_branch is None else generated_branch(app, world, candidate, changes)
     decided = Decided(
         candidate=candidate,
         tests=tests,
         tested=untested is not None or world.evidence.find(tests.subject) is not None,
-        message=commit_message(app, changes=changes, trailers=untested_trailer(untested)),
+        message=message,
         in_sync=found.live,
         unverified=found.live and journal_of(app, world).is_unfinished(found.ship),
         ship=found.ship,
+        generated_branch=branch,
+        pull_request=world.options.pull_request,
+        tag=_tag(app, world, candidate, message) if found.ship is None else None,
     )
     actions = plan_release(app, facts, decided)
     content = facts.server.content
     shipment = Shipment(
-        app_tree=candidate.tree_id,
+        app_tree=ships,
         commit=found.ship,
         pushed=found.ship,
         guid=content.guid if content else None,
@@ -89,4 +121,13 @@ def ship(
     report.result = Result.CHANGED
     for note in done.notes:
         world.console.note(note)
-    world.console.note(f"{done.live_commit} is live at {report.url}")
+    if done.live_commit is not None:
+        world.console.note(f"{done.live_commit} is live at {report.url}")
+
+
+def _tag(app: App, world: World, candidate: Candidate, message: str) -> ReleaseTag | None:
+    """The tag that is pushed with the branch. A deploy branch is its own list of releases."""
+    if app.deploy_branch is not None or world.options.pull_request:
+        return None
+    today = datetime.now(timezone.utc).date()
+    return plan_tag(world.git, app, candidate.commit, message=message, today=today)

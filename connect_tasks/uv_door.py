@@ -78,9 +78,12 @@ class Uv:
             offline=offline,
         )
 
-    def run(self, *arguments: str | Path, offline: bool = False, timeout: float = TIMEOUT) -> process.Completed:
-        """One command that needs no index, or is told to live without one by `offline`."""
-        more = ["--offline"] if offline or self.offline else []
+    def run(self, *arguments: str | Path, offline: bool = False, quiet: bool = True) -> process.Completed:
+        """One command that needs no index, or is told to live without one by `offline`.
+
+        `quiet` keeps greetings out of a failure's reasons; `pip freeze` of uv 0.9 takes it for "no output at all".
+        """
+        more = [*(["--quiet"] if quiet else []), *(["--offline"] if offline or self.offline else [])]
         return process.run(
             [self.binary, *arguments, "--quiet", *more], cwd=self.directory, env=self.env, timeout=timeout
         )

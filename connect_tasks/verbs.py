@@ -93,6 +93,9 @@ _NO_TEST = _argument(
 _ALLOW_DIRTY = _argument(
     "--allow-dirty", action="store_true", help="ship HEAD although tracked files of the app differ from it"
 )
+_PULL_REQUEST = _argument(
+    "--pull-request", action="store_true", help="push to a side branch and print the page that opens a pull request"
+)
 _FORCE = _argument("--force", action="store_true", help="deploy again although the app is live already")
 
 VERBS: tuple[Verb, ...] = (
@@ -145,6 +148,7 @@ VERBS: tuple[Verb, ...] = (
         summary="Push the branch; the verdict is read from the remote.",
         manual="Your own unpushed commits go with ours. Nothing is forced.",
         deed="push:push",
+        own=(_PULL_REQUEST,),
     ),
     Verb(
         name="deploy",
@@ -162,7 +166,7 @@ VERBS: tuple[Verb, ...] = (
         manual="Everything that could stop it is found before the first write. What is done already is not done again, "
         "so after any failure the same command goes on where it stopped.",
         deed="release:release",
-        own=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _FORCE),
+        own=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _PULL_REQUEST, _FORCE),
         examples=("", "--target production --json report.json", "--upgrade"),
     ),
     Verb(

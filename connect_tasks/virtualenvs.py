@@ -64,7 +64,7 @@ def install(python: Path, uv: Uv, *arguments: str | Path, where: str | None = No
 
 def installed(python: Path, uv: Uv) -> dict[str, Pin]:
     """What `uv pip freeze` says. Its streams are never merged: it greets on the second one."""
-    done = uv.run("pip", "freeze", "--python", python, "--no-python-downloads")
+    done = uv.run("pip", "freeze", "--python", python, "--no-python-downloads", quiet=False)
     if not done.ok:
         raise uv.failure(done, "the environment can't be read")
     found = requirements_file.pins_of(done.text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
 import socket
@@ -126,8 +125,7 @@ class Instance:
     async def stop(self) -> None:
         """SIGTERM, five seconds, SIGKILL, for the app and all of its descendants."""
         if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
+            processes.ask_to_end(self._process)
         await self.over()
 
     async def kill(self) -> None:

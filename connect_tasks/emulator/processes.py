@@ -32,7 +32,7 @@ async def spawn(
 ) -> asyncio.subprocess.Process:
     """Start a program with nothing but the given environment; its output comes through pipes.
 
-    `grace`: seconds that it has to end by itself when the process that is returned, its supervisor, gets a SIGTERM.
+    What is returned is its supervisor. `grace`: seconds to end by itself after `ask_to_end`.
     """
     # A Ctrl-C in the server's terminal is the server's to handle, hence the session of its own.
     return await asyncio.create_subprocess_exec(
@@ -42,7 +42,7 @@ async def spawn(
         supervisor.__file__,
         str(grace),
         *map(str, argv),
-        stdin=asyncio.subprocess.PIPE,  # the lifeline: never written, closed when we end
+        stdin=asyncio.subprocess.PIPE,  # the lifeline
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT if merge_output else asyncio.subprocess.PIPE,
         cwd=cwd,
@@ -74,6 +74,14 @@ async def run(
     finally:
         drop_lifeline(process)
         await asyncio.shield(finish(process))
+
+
+def ask_to_end(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM for the program, and what is left of it after its grace is killed.
+
+    Over the lifeline: before Python 3.12 `process.terminate()` may reap the process itself, and its exit code is lost.
+    """
+    pipe(process.stdin).write(b"end")
 
 
 def drop_lifeline(process: asyncio.subprocess.Process) -> None:

@@ -2,9 +2,9 @@
 
 `python -I -S supervisor.py GRACE PROGRAM ARGUMENT...`, standard library only. Standard input is a lifeline: its other
 end is in the server alone, so it reads end-of-file when the server ends, even by kill -9, and then every descendant is
-killed. A SIGTERM asks the program to end and kills what is left after GRACE seconds. Exits with the program's code, or
-with 128 + signal where a signal ended it. On Linux descendants that daemonise are found too, because orphans come back
-to us (subreaper); elsewhere only the program's process group is.
+killed. A byte on it, or a SIGTERM to us, asks the program to end and kills what is left after GRACE seconds. Exits with
+the program's code, or with 128 + signal where a signal ended it. On Linux descendants that daemonise are found too,
+because orphans come back to us (subreaper); elsewhere only the program's process group is.
 """
 
 from __future__ import annotations
@@ -91,8 +91,10 @@ def watch(child: int, wakeup: int, asked_to_end: list[int], grace: float) -> int
         ready, _, _ = select.select([LIFELINE, wakeup], [], [], patience)
         if wakeup in ready:
             os.read(wakeup, 512)
-        if LIFELINE in ready and not os.read(LIFELINE, 512):
-            return None
+        if LIFELINE in ready:
+            if not os.read(LIFELINE, 512):
+                return None
+            asked_to_end.append(signal.SIGTERM)
 
 
 def reap(child: int) -> tuple[int | None, bool]:

@@ -9,6 +9,8 @@ REQUEST is JSON: {"directory", "module", "name" or null, "mode" in Connect's wor
 "result": path of the JSON file to write}.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import inspect
@@ -21,6 +23,14 @@ import sys
 import threading
 import time
 import traceback
+import typing
+from types import ModuleType
+from typing import Any
+
+#: What is read and written as JSON. (In the spelling of Python 3.8.)
+Json = typing.Dict[str, Any]  # noqa: UP006  # evaluated on 3.8
+#: Of an object: its mode in Connect's words, whether it is a factory, what is wrong with it.
+Kind = typing.Tuple[typing.Optional[str], bool, typing.Optional[str]]  # noqa: UP006, UP045  # same
 
 #: The names that Connect tries where the entrypoint is a module alone, in its order.
 DEFAULT_NAMES = ("app", "application", "create_app", "make_app")
@@ -43,7 +53,7 @@ MOST_OUTPUT = 4 * 1024 * 1024
 SERVING = ("serve_forever", "run_forever", "run_simple", "serve")
 
 
-def inspect_entrypoint(request):
+def inspect_entrypoint(request: Json) -> Json:
     """Import and look -> a JSON-ready dict: `outcome` is "found", "failed" or "exited" (see `error`), or "wrong"."""
     directory = os.path.realpath(request["directory"])
     before = _listing(directory)
@@ -63,12 +73,12 @@ def inspect_entrypoint(request):
     return result
 
 
-def _look(module, directory, name, mode):
+def _look(module: ModuleType, directory: str, name: str | None, mode: str | None) -> Json:
     origin = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
-    result = {"origin": _inside(origin, directory), "objects": _objects(module)}
+    result: Json = {"origin": _inside(origin, directory), "objects": _objects(module)}
     names = (name,) if name else DEFAULT_NAMES
     for candidate in names:
-        value = module
+        value: Any = module
         for part in candidate.split("."):
             value = getattr(value, part, None)
         if value is None:
@@ -92,7 +102,7 @@ def _look(module, directory, name, mode):
     return result
 
 
-def _objects(module):
+def _objects(module: ModuleType) -> list[Json]:
     """Every app object and factory of the module, under its own name."""
     found = []
     for name, value in sorted(vars(module).items(), key=lambda item: (item[0] not in DEFAULT_NAMES, item[0])):
@@ -108,7 +118,7 @@ def _objects(module):
     return found
 
 
-def _classify_called(value):
+def _classify_called(value: Any) -> Kind:
     """(kind, whether it is a factory, what went wrong), calling the factory to see what it makes."""
     kind, _, problem = _classify(value)
     if kind != "factory":
@@ -120,7 +130,7 @@ def _classify_called(value):
     return kind, True, None
 
 
-def _classify(value):
+def _classify(value: Any) -> Kind:
     if isinstance(value, type):
         return None, False, "it is a class, not an app"
     kind = _framework(value)
@@ -148,7 +158,7 @@ def _classify(value):
     return None, False, "it takes other arguments than (environ, start_response) or (scope, receive, send)"
 
 
-def _accepts(signature, count):
+def _accepts(signature: inspect.Signature, count: int) -> bool:
     try:
         signature.bind(*([None] * count))
     except TypeError:
@@ -156,7 +166,7 @@ def _accepts(signature, count):
     return True
 
 
-def _framework(value):
+def _framework(value: object) -> str | None:
     for base in type(value).__mro__:
         mode = FRAMEWORKS.get((base.__module__.partition(".")[0], base.__name__))
         if mode:
@@ -164,47 +174,45 @@ def _framework(value):
     return None
 
 
-def _type_name(value):
+def _type_name(value: object) -> str:
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else kind.__module__ + "." + kind.__qualname__
 
 
-def _run_script(directory, module_name, mode):
+def _run_script(directory: str, module_name: str, mode: str) -> Json:
     """Run a script as its framework does, without its server."""
     path = os.path.join(directory, *module_name.split(".")) + ".py"
     package = mode.partition("-")[2]
     error = _run_streamlit(path, directory) if package == "streamlit" else _run_bokeh(path, directory, package)
     if error:
         return {"outcome": "failed", "error": error}
-    result = {"origin": _inside(path, directory), "objects": [], "outcome": "found"}
+    result: Json = {"origin": _inside(path, directory), "objects": [], "outcome": "found"}
     if not _uses(package, path, directory):
         chosen = {"name": None, "kind": None, "type": "a script", "problem": "it does not import " + package}
         result.update(outcome="wrong", chosen=chosen)
     return result
 
 
-def _run_streamlit(path, directory):
+def _run_streamlit(path: str, directory: str) -> Json | None:
     importlib.import_module("streamlit")  # named as missing before its parts are
     try:
-        from streamlit.testing.v1 import AppTest
+        testing = importlib.import_module("streamlit.testing.v1")
     except ImportError:  # before 1.28: its calls outside of a server only warn
         runpy.run_path(path)
         return None
-    test = AppTest.from_file(path, default_timeout=3600)
+    test = testing.AppTest.from_file(path, default_timeout=3600)
     test.run()
     for element in test.exception:
         return _describe_text(element.proto.type, element.message, element.stack_trace, directory)
     return None
 
 
-def _run_bokeh(path, directory, package):
+def _run_bokeh(path: str, directory: str, package: str) -> Json | None:
     importlib.import_module(package)  # named as missing before the script is blamed
-    from bokeh.application import Application
-    from bokeh.application.handlers import ScriptHandler
-
-    handler = ScriptHandler(filename=path)
+    application = importlib.import_module("bokeh.application")
+    handler = importlib.import_module("bokeh.application.handlers").ScriptHandler(filename=path)
     if not handler.failed:
-        Application(handler).create_document()
+        application.Application(handler).create_document()
     if not handler.failed:
         return None
     lines = (handler.error_detail or handler.error or "").strip().splitlines()
@@ -212,7 +220,7 @@ def _run_bokeh(path, directory, package):
     return _describe_text(kind, message, lines, directory)
 
 
-def _uses(package, path, directory):
+def _uses(package: str, path: str, directory: str) -> bool:
     """Whether the script, or a module of the app that it has loaded, imports its framework."""
     loaded = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     for file in [path] + [file for file in loaded if file and _is_apps(file, directory)]:
@@ -222,18 +230,18 @@ def _uses(package, path, directory):
     return False
 
 
-def _disarm_gradio():
+def _disarm_gradio() -> None:
     """Most Gradio scripts end in `demo.launch()`; Connect starts the server itself, so there it does nothing."""
     blocks = importlib.import_module("gradio.blocks")
     blocks.Blocks.launch = lambda self, *args, **kwargs: (None, None, None)
 
 
-def _describe(error, directory):
+def _describe(error: BaseException, directory: str) -> Json:
     """An exception as the app's author sees it: its own words, and the app's own lines on the way there."""
     text = str(error)
     if isinstance(error, SyntaxError):
         text = error.msg
-    described = {
+    described: Json = {
         "type": type(error).__name__,
         "message": text[:2000],
         "frames": [
@@ -252,11 +260,11 @@ def _describe(error, directory):
     return described
 
 
-def _frame(frame, directory):
+def _frame(frame: traceback.FrameSummary, directory: str) -> Json:
     return {"file": _inside(frame.filename, directory), "line": frame.lineno, "text": (frame.line or "").strip()}
 
 
-def _describe_text(kind, message, lines, directory):
+def _describe_text(kind: str, message: str, lines: typing.Iterable[object], directory: str) -> Json:
     """The same for an exception of which a framework has left the text only."""
     frames = []
     for line in "\n".join(map(str, lines)).splitlines():
@@ -275,7 +283,7 @@ def _describe_text(kind, message, lines, directory):
     }
 
 
-def _is_apps(path, directory):
+def _is_apps(path: str, directory: str) -> bool:
     real = os.path.realpath(path)
     return (
         not path.startswith("<")
@@ -284,7 +292,7 @@ def _is_apps(path, directory):
     )
 
 
-def _inside(path, directory):
+def _inside(path: Any, directory: str) -> str | None:
     """`path` relative to the app where it lies in there, as git writes it; else as it is."""
     if not isinstance(path, str):
         return None
@@ -294,7 +302,7 @@ def _inside(path, directory):
     return path
 
 
-def _shadows(directory):
+def _shadows(directory: str) -> list[str]:
     """Files of the app that are called like a module of the standard library, and so take its place for everyone."""
     standard = getattr(sys, "stdlib_module_names", None) or {
         entry.partition(".")[0] for entry in os.listdir(os.path.dirname(os.__file__))
@@ -307,8 +315,8 @@ def _shadows(directory):
     )
 
 
-def _listing(directory):
-    found = set()
+def _listing(directory: str) -> set[str]:
+    found: set[str] = set()
     for where, directories, files in os.walk(directory):
         directories[:] = [name for name in directories if name != "__pycache__"]
         found.update(
@@ -317,7 +325,7 @@ def _listing(directory):
     return found
 
 
-def _write(request, result):
+def _write(request: Json, result: Json) -> None:
     temporary = request["result"] + ".part"
     with open(temporary, "w", encoding="utf-8") as file:
         json.dump(result, file)
@@ -327,17 +335,17 @@ def _write(request, result):
 class _Guard(threading.Thread):
     """Watches the main thread from a second one: the only way to say where an import hangs."""
 
-    def __init__(self, request):
+    def __init__(self, request: Json) -> None:
         super().__init__(name="connect-tasks-guard", daemon=True)
         self.request = request
         self.bound = False
-        self.main = threading.main_thread().ident
+        self.main = threading.main_thread().ident or 0
 
-    def hook(self, event, args):
+    def hook(self, event: str, args: object) -> None:
         if event == "socket.bind":
             self.bound = True
 
-    def run(self):
+    def run(self) -> None:
         deadline = time.monotonic() + self.request["timeout"]
         serving = 0
         while True:
@@ -351,7 +359,7 @@ class _Guard(threading.Thread):
                 _write(self.request, {"outcome": "serves" if serving >= 10 else "hangs", "error": {"frames": own}})
                 _end()
 
-    def _limit_output(self):
+    def _limit_output(self) -> None:
         for descriptor in (1, 2):
             if os.fstat(descriptor).st_size > MOST_OUTPUT:
                 nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -359,7 +367,7 @@ class _Guard(threading.Thread):
                 os.close(nowhere)
 
 
-def _end():
+def _end() -> None:
     """Leave at once, without waiting for threads, and take along the processes that the app has started."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # closed, replaced or None: it is the app's
@@ -369,7 +377,7 @@ def _end():
     os._exit(0)
 
 
-def main():
+def main() -> None:
     request = json.loads(sys.argv[1])
     _write(request, {"outcome": "died"})
     guard = _Guard(request)
@@ -382,7 +390,7 @@ def main():
     _end()
 
 
-def pytest_sessionfinish(session):
+def pytest_sessionfinish(session: Any) -> None:
     if hasattr(session.config, "workerinput"):
         return  # a worker of pytest-xdist: the one that started it answers
     request = json.loads(os.environ["CONNECT_TASKS_PROBE"])

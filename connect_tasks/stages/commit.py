@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..actions import CommitGenerated, Shipment
+from ..actions import Action, CommitGenerated, CommitToDeployBranch, Shipment
 from ..candidate import Candidate, take_candidate
 from ..commit_message import commit_message
 from ..configuration import App
@@ -13,7 +13,7 @@ from ..outcome import Report, Result
 from ..performance import Performance, note_shipment, perform
 from ..requirements_file import PinChange, pins_of
 from ..requirements_file import compare as compare_pins
-from ..shipping import untested_trailer
+from ..shipping import generated_branch, untested_trailer
 from ..tree import MANIFEST, REQUIREMENTS
 from ..work_tree_checks import work_tree_problems
 from ..world import World
@@ -26,6 +26,11 @@ def commit(app: App, world: World, report: Report) -> None:
     candidate = take_candidate(git, app)
     require_described(app, world, candidate)
     shipment = Shipment(app_tree=candidate.tree_id, commit=candidate.commit)
+    if app.deploy_branch is not None:
+        action: Action = CommitToDeployBranch(wanted=generated_branch(app, world, candidate))
+        perform((action,), shipment, Performance(app=app, world=world, candidate=candidate), report)
+        report.result = Result.CHANGED
+        return
     if candidate.tree_id == git.tree_id(candidate.commit, app.path):
         note_shipment(report, shipment, None)
         report.result = Result.NOOP

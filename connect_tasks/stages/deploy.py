@@ -24,12 +24,12 @@ def deploy(app: App, world: World, report: Report) -> None:
 def _require_shippable(app: App, world: World, facts: Facts) -> str:
     """The commit on the remote that holds HEAD's tree of the app. Raises what is missing, with the verb that makes
     it."""
-    if facts.candidate.tree_id != facts.head_tree:
+    if facts.candidate.tree_id != facts.head_tree and app.deploy_branch is None:
         raise NotCommitted("the generated files are not committed", where=app.path, hint="nox -s commit push deploy")
     require_described(app, world, facts.candidate)
     found = standing(app, world, facts, facts.candidate)
     if found.ship is None:
-        where = f"{facts.repository.remote} {facts.repository.branch}"
+        where = f"{facts.repository.remote} {app.deploy_branch or facts.repository.branch}"
         head = facts.candidate.commit[:10]
         raise NotPushed(f"{where} does not hold the app as it is at {head}", hint="nox -s push deploy")
     return found.ship

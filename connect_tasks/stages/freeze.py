@@ -7,6 +7,7 @@ from ..atomic_file import write_file
 from ..candidate import take_candidate
 from ..configuration import App
 from ..outcome import Report, Result, Stage
+from ..performance import keep_edits
 from ..preparation import find_python, freeze_candidate
 from ..tree import REQUIREMENTS
 from ..world import World
@@ -36,5 +37,6 @@ def put(world: World, app: App, name: str, content: bytes, stage: Stage) -> None
     if path.is_file() and path.read_bytes() == content:
         stage.result, stage.detail = Result.NOOP, f"{name} is as it should be"
         return
+    keep_edits(app, world, {name: content})
     write_file(path, content)
     stage.result, stage.detail = Result.CHANGED, f"{name} written"

@@ -1,35 +1,50 @@
-"""`push`: the branch, with our commit and the user's own."""
+"""`push`: the branch, with our commit and the user's own; or the generated branch, where the app has one."""
 
 from __future__ import annotations
 
-from ..actions import PushCommits, Shipment
+from ..actions import Action, PushDeployBranch, PushSideBranch, Shipment
 from ..candidate import take_candidate
 from ..configuration import App
 from ..errors import raise_all
 from ..outcome import Report, Result
 from ..performance import Performance, note_shipment, perform
-from ..repository_survey import survey
+from ..release_facts import survey_settled
+from ..release_plan import plan_push
+from ..repository_survey import RepositoryFacts
+from ..shipping import generated_branch, shipped_tree
 from ..world import World
 
 
 def push(app: App, world: World, report: Report) -> None:
     """Push HEAD to the configured branch; the remote says whether it arrived."""
     with world.console.stage(report, "facts") as stage:
-        facts = survey(world.git, app, allow_dirty=True)
+        facts = survey_settled(app, world, allow_dirty=True)
         raise_all(list(facts.problems))
-        stage.detail = f"{facts.branch}, {len(facts.unpushed)} commits to push"
-    candidate = take_candidate(world.git, app)
-    shipment = Shipment(app_tree=candidate.tree_id, commit=candidate.commit)
-    if not facts.unpushed:
+        stage.detail = f"{app.deploy_branch or facts.branch}, {len(facts.unpushed)} commits to push"
+    candidate = take_candidate(world.git, app, pinned_at=facts.deploy_tip)
+    shipment = Shipment(app_tree=shipped_tree(app, world, candidate), commit=candidate.commit)
+    performance = Performance(app=app, world=world, candidate=candidate)
+    action = _action(app, world, facts, performance, shipment)
+    if action is None:
         note_shipment(report, shipment, None)
-        report.pushed = facts.remote_tip
+        report.pushed = facts.deploy_tip if app.deploy_branch else facts.remote_tip
         report.result = Result.NOOP
-        world.console.note(f"nothing to push: {facts.remote} {facts.branch} has {candidate.commit[:10]}")
+        world.console.note(f"nothing to push: {facts.remote} {app.deploy_branch or facts.branch} has it")
         return
-    action = PushCommits(
-        remote=facts.remote,
-        branch=facts.branch or "",
-        carried=tuple(f"{commit[:10]} {subject}" for commit, subject in facts.unpushed),
-    )
-    perform((action,), shipment, Performance(app=app, world=world, candidate=candidate), report)
+    perform((action,), shipment, performance, report)
     report.result = Result.CHANGED
+
+
+def _action(
+    app: App, world: World, facts: RepositoryFacts, performance: Performance, shipment: Shipment
+) -> Action | None:
+    if app.deploy_branch is not None:
+        if facts.app_at_tip == shipment.app_tree:
+            return None
+        wanted = generated_branch(app, world, performance.candidate)
+        return PushDeployBranch(remote=facts.remote, wanted=wanted, base=facts.deploy_tip)
+    if not facts.unpushed:
+        return None
+    if world.options.pull_request:
+        return PushSideBranch(remote=facts.remote, branch=facts.branch or "")
+    return plan_push(facts)

@@ -221,7 +221,11 @@ def test_an_undeclared_package_is_named(verify: Verify) -> None:
     [
         ({"app.py": "import helper\n" + WSGI}, ["helper.py", "notes.txt"], "helper.py"),
         ({"app.py": "from lib.deep import x\n" + WSGI, "lib/__init__.py": ""}, ["lib/deep.py"], "lib/deep.py"),
-        ({"app.py": "from lib import deep\n" + WSGI, "lib/__init__.py": ""}, ["lib/deep.py"], "lib/deep.py"),
+        (
+            {"app.py": "from lib import deep\n" + WSGI, "lib/__init__.py": ""},
+            ["lib/a.csv", "lib/deep.py"],
+            "lib/deep.py",
+        ),
         ({"app.py": "import lib.deep\n" + WSGI}, ["lib/__init__.py", "lib/deep.py"], "lib/__init__.py"),
         ({"app.py": "import lib\n" + WSGI}, ["lib/data.csv"], "lib/data.csv"),
         ({"app.py": "open('data/names.csv')\n" + WSGI}, ["data/names.csv"], "data/names.csv"),
@@ -284,10 +288,23 @@ def test_an_app_that_serves_when_imported_is_recognised(verify: Verify, run: str
     assert time.monotonic() - started < 30, "it is recognised long before the limit"
 
 
-def test_a_socket_alone_is_no_server(verify: Verify) -> None:
-    code = "import socket, time\n\ns = socket.create_server(('127.0.0.1', 0))\ntime.sleep(1.5)\n"
-
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import socket, time\n\ns = socket.create_server(('127.0.0.1', 0))\ntime.sleep(1.5)\n",
+        "import asyncio\n\nasyncio.run(asyncio.sleep(1.5))\n",
+    ],
+)
+def test_a_socket_or_a_loop_alone_is_no_server(verify: Verify, code: str) -> None:
     assert verify({"app.py": code + WSGI}).entrypoint == "app:app"
+
+
+def test_an_untracked_file_that_has_nothing_to_do_with_it_is_not_blamed(verify: Verify) -> None:
+    files: Files = {"app.py": "from lib import gone\n" + WSGI, "lib/__init__.py": ""}
+    problem = problem_of(verify, files, untracked=["lib/data.csv", "notes.txt"])
+
+    assert "cannot import name 'gone' from 'lib'" in problem.message
+    assert "git does not track" not in problem.message
 
 
 @pytest.mark.parametrize(

@@ -90,23 +90,27 @@ async def test_a_daemon_ends_with_the_program_that_made_it(tmp_path, alive, unti
     assert not any(marked(tmp_path))
 
 
-async def test_terminate_asks_then_kills_everybody(tmp_path, stubborn, alive):
+async def test_who_does_not_end_when_asked_is_killed_with_everybody(tmp_path, stubborn, alive):
     process = await start(stubborn, tmp_path, grace=0.2)
     pids = await family(process)
     assert all(map(alive, pids))
-    process.terminate()
+    processes.ask_to_end(process)
     assert await process.wait() == 137
     assert not any(map(alive, pids))
 
 
-async def test_terminate_lets_a_program_end_by_itself(tmp_path):
+@pytest.mark.parametrize("by_signal", [False, True])
+async def test_a_program_may_end_by_itself_when_asked(tmp_path, by_signal):
     program = (
         "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(3));"
         "print('up', flush=True); time.sleep(600)"
     )
     process = await start([sys.executable, "-c", program], tmp_path, grace=600)
     await process.stdout.readline()
-    process.terminate()
+    if by_signal:
+        process.terminate()
+    else:
+        processes.ask_to_end(process)
     assert await process.wait() == 3
 
 
@@ -171,6 +175,7 @@ async def test_a_later_server_sweeps_up_after_killed_supervisors(tmp_path, stubb
     pids = await family(mine)
     os.kill(mine.pid, signal.SIGKILL)
     await until(lambda: not alive(mine.pid))
+    await until(lambda: not alive(pids[-1]))  # the program itself: the kernel sees to that
     assert any(map(alive, pids)), "if nobody survives, there is nothing to sweep and nothing tested"
     assert set(processes.sweep(data)) <= set(pids)
     await until(lambda: not any(map(alive, pids)))
