@@ -135,6 +135,7 @@ class StopPolling:
 
     stage: ClassVar[str] = "polling"
     settings: RepositorySettings  # as found
+    because: str = "it would deploy each push unverified"
 
     def __str__(self) -> str:
         return "switch the server's polling off"

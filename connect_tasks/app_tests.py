@@ -25,7 +25,7 @@ from .errors import RequirementsMissing, TestPathMissing, TestsFailed
 from .evidence import Evidence, TestSubject
 from .git import Git
 from .preparation import Python, find_source
-from .test_tools import find_test_tools
+from .test_tools import TestTools, find_test_tools
 from .tree import REQUIREMENTS
 from .world import World
 
@@ -86,9 +86,10 @@ def run_tests(
     environment raises."""
     stage = world.place("test")
     directory = _export_with_tests(app, world.git, candidate, stage)
-    environment = _environment(app, world, candidate, python, directory)
+    bare, environment = _environments(app, world, candidate, python, directory)
     env = app_environment(app, world.environ, environment.tools_python, stage)
-    found = verify_entrypoint(environment.python, directory, app.mode, app.entrypoint, env, untracked=untracked)
+    # In the pins alone: what only a test tool brings is missing on Connect.
+    found = verify_entrypoint(bare, directory, app.mode, app.entrypoint, env, untracked=untracked)
     for note in (environment.note, *found.notes):
         if note:
             world.console.note(note)
@@ -96,13 +97,16 @@ def run_tests(
     return Evidence.of(plan.subject, summary)
 
 
-def _environment(
+def _environments(
     app: App, world: World, candidate: Candidate, python: Python | None, directory: Path
-) -> TestEnvironment:
-    """The pins and the test tools; for content without a Python, ours: whatever its test command is, it needs no
-    more."""
+) -> tuple[Path, TestEnvironment]:
+    """The Python of the pins alone, and an environment with the test tools beside them.
+
+    For content without a Python it is ours: whatever its test command is, it needs no more.
+    """
     if python is None:
-        return TestEnvironment(python=Path(sys.executable), tools_python=Path(sys.executable))
+        ours = Path(sys.executable)
+        return ours, TestEnvironment(python=ours, tools_python=ours)
     requirements = local_requirements(
         find_source(world.git, app, candidate),
         candidate.generated[REQUIREMENTS],
@@ -113,16 +117,22 @@ def _environment(
         environ=world.environ,
         offline=world.options.offline,
     )
-    return test_environment(
-        requirements,
-        find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or ""),
-        interpreter=python.interpreter,
-        cache=world.cache,
-        scratch=world.place("environment"),
-        environ=world.environ,
-        directory=directory,
-        offline=world.options.offline,
-    )
+
+    def made(tools: TestTools) -> TestEnvironment:
+        return test_environment(
+            requirements,
+            tools,
+            interpreter=python.interpreter,
+            cache=world.cache,
+            scratch=world.place("environment"),
+            environ=world.environ,
+            directory=directory,
+            offline=world.options.offline,
+        )
+
+    bare = made(TestTools(lines=(), source="none"))
+    tools = find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
+    return bare.python, made(tools) if tools.lines else bare
 
 
 def app_environment(app: App, environ: Mapping[str, str], python: Path, scratch: Path) -> dict[str, str]:

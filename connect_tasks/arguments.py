@@ -36,6 +36,9 @@ class Options:
     source: str | None = None
     port: int = 3939
     data: str | None = None
+    wait: float | None = None
+    to: str | None = None
+    source_target: str | None = None
 
 
 class _Parser(argparse.ArgumentParser):

@@ -13,7 +13,8 @@ os.umask(_UMASK)
 
 
 def write_file(path: Path, content: bytes) -> bool:
-    """Make `path` hold `content`; False when it did already. The mode of an existing file is kept. Raises OSError, and leaves the old file then."""
+    """Make `path` hold `content`; False when it did already. The mode of an existing file is kept. Raises OSError, and
+    leaves the old file then."""
     try:
         if path.read_bytes() == content:
             return False

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from .configuration import App
 from .errors import AppEmpty, NoCommits
-from .git import Git
+from .git import Git, full_path
+from .manifest_check import staged_tree
 from .tree import FILE, GENERATED, Blob, Tree
 
 
@@ -25,6 +26,7 @@ class Candidate:
     tree: Tree
     tree_id: str
     generated: Mapping[str, bytes]  # the generated files that exist in it
+    staged: bool = False  # not HEAD's tree: that of the index
 
     def text(self, git: Git, path: str) -> str | None:
         """A file's text, None when the candidate has no such file."""
@@ -61,33 +63,58 @@ def take_candidate(git: Git, app: App, *, pinned_at: str | None = None) -> Candi
     return lay_over(git, app.path, commit, tree, generated)
 
 
-def lay_over(git: Git, directory: str, commit: str, tree: Tree, generated: Mapping[str, bytes]) -> Candidate:
-    """The candidate with other generated files: objects go into git's store, no ref, index or work tree moves."""
+def take_staged(git: Git, app: App, *, index: Path | None = None) -> Candidate:
+    """What `git commit` would make of the index now, with the work tree's generated files over it: for a hook.
+
+    `index` is the file that GIT_INDEX_FILE names there. Raises `NoCommits`, `AppEmpty`.
+    """
+    head = take_candidate(git, app)
+    staged = staged_tree(git, app.path, index=index)
+    changed = {path: staged.get(path) for path in {*head.tree, *staged} - set(GENERATED)}
+    moved = {path: blob for path, blob in changed.items() if head.tree.get(path) != blob}
+    tree_id = git.overlay(head.tree_id, ".", moved) if moved else head.tree_id
+    tree = {path: blob for path, blob in {**head.tree, **moved}.items() if blob is not None}
+    return Candidate(
+        commit=head.commit, directory=app.path, tree=tree, tree_id=tree_id, generated=head.generated, staged=True
+    )
+
+
+def lay_over(
+    git: Git, directory: str, commit: str, tree: Tree, generated: Mapping[str, bytes], *, onto: str | None = None
+) -> Candidate:
+    """The candidate with these generated files: objects go into git's store, no ref, index or work tree moves.
+
+    `tree` is that of `directory` at `commit`; or `onto` is its id, where it is another one.
+    """
     blobs: dict[str, Blob | None] = {}
     for name in GENERATED:
         if name in generated:
             mode = tree[name].mode if name in tree else FILE
-            blobs[name] = Blob(mode, git.store(_join(directory, name), generated[name]))
+            blobs[name] = Blob(mode, git.store(full_path(directory, name), generated[name]))
         elif name in tree:
             blobs[name] = None
     laid = {path: blob for path, blob in tree.items() if path not in blobs}
     laid.update((path, blob) for path, blob in blobs.items() if blob is not None)
-    tree_id = git.overlay(commit, directory, blobs)
-    return Candidate(commit=commit, directory=directory, tree=laid, tree_id=tree_id, generated=dict(generated))
+    tree_id = git.overlay(commit, directory, blobs) if onto is None else git.overlay(onto, ".", blobs)
+    return Candidate(
+        commit=commit,
+        directory=directory,
+        tree=laid,
+        tree_id=tree_id,
+        generated=dict(generated),
+        staged=onto is not None,
+    )
 
 
 def with_generated(git: Git, candidate: Candidate, **files: bytes) -> Candidate:
     """The same candidate with one or both generated files replaced, by their names with the dot as `_`."""
     names = {name.replace(".", "_"): name for name in GENERATED}
     generated = {**candidate.generated, **{names[key]: content for key, content in files.items()}}
-    return lay_over(git, candidate.directory, candidate.commit, candidate.tree, generated)
+    onto = candidate.tree_id if candidate.staged else None
+    return lay_over(git, candidate.directory, candidate.commit, candidate.tree, generated, onto=onto)
 
 
 def export(git: Git, candidate: Candidate, destination: Path) -> Path:
     """Write the candidate's files below `destination`, as a clone on the server would have them."""
-    git.export(candidate.tree_id, destination)
+    git.export(candidate.tree_id, destination, directory=candidate.directory, revision=candidate.commit)
     return destination
-
-
-def _join(directory: str, name: str) -> str:
-    return name if directory in {"", "."} else f"{directory}/{name}"

@@ -85,12 +85,13 @@ class RepositorySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A bundle; `source_commit` is null for uploads of older clients."""
+    """A bundle; `source_commit` and `source_repository` are null for uploads of older clients."""
 
     id: str
     active: bool
     source_commit: str | None
     created: str | None = None
+    source_repository: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -377,12 +378,14 @@ def _content(data: Json) -> ContentItem:
 
 
 def _bundle(data: Json) -> Bundle:
-    metadata = data.get("metadata")
+    found = data.get("metadata")
+    metadata = found if isinstance(found, dict) else {}
     return Bundle(
         id=_text(data, "id"),
         active=data.get("active") is True,
-        source_commit=_optional(metadata, "source_commit") if isinstance(metadata, dict) else None,
+        source_commit=_optional(metadata, "source_commit"),
         created=_optional(data, "created_time"),
+        source_repository=_optional(metadata, "source_repo"),
     )
 
 

@@ -1,54 +1,68 @@
-"""The transport under posit-sdk: one server only, time limits everywhere, reads repeated with back-off.
+"""The transport under posit-sdk: one server only, its certificates, time and size limits everywhere.
 
 A module of its own, since it must import requests to subclass its adapter.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
-from .connect_failures import OffServer
+from .connect_failures import AnswerTooLong, OffServer
 
-#: Statuses that pass by themselves: too many requests, a restarting proxy, an overloaded server.
-TEMPORARY = (429, 502, 503, 504)
-#: Answers of an API are small; a proxy's download page is not an answer.
-LARGEST_ANSWER = 32 << 20
+#: Seconds to wait for a connection, and for the next byte of an answer.
+CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 60.0
+#: An answer of the API has come to its end after so many seconds, and has no more bytes than this (100,000 lines of a
+#: task's log are a fifth of it).
+ANSWER_TIMEOUT, LARGEST_ANSWER = 120.0, 32 << 20
+_PIECE = 1 << 16
+#: Who else may name the trusted certificates, strongest first. requests knows the first two.
+_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class OneServer(HTTPAdapter):
-    """Speaks to the origin of `url` and to nobody else."""
+    """Speaks to the origin of `url` and to nobody else. `verify` is as in requests: True, False, or a PEM file."""
 
-    def __init__(self, url: str, *, retries: int, timeout: tuple[float, float]) -> None:
+    def __init__(self, url: str, *, verify: bool | str) -> None:
+        super().__init__()
         self._origin = _origin(url)
-        self._timeout = timeout
-        policy = Retry(
-            total=retries,
-            backoff_factor=0.25,
-            backoff_jitter=0.25,
-            backoff_max=8,
-            status_forcelist=TEMPORARY,
-            allowed_methods=frozenset({"GET", "HEAD", "PUT", "PATCH"}),  # ours set values: twice is as good as once
-            respect_retry_after_header=True,
-            raise_on_status=False,
-        )
-        super().__init__(max_retries=policy)
+        self._verify = _certificates() if verify is True else verify
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         if _origin(request.url or "") != self._origin:
             raise OffServer(request.url or "")
         if kwargs.get("timeout") is None:
-            kwargs["timeout"] = self._timeout
-        answer = super().send(request, *args, **kwargs)
-        length = answer.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) > LARGEST_ANSWER:
-            answer.close()
-            raise requests.ConnectionError(f"an answer of {int(length):,} bytes, which is no answer of Connect's API")
-        return answer
+            kwargs["timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        # Not the session's `verify`: there, REQUESTS_CA_BUNDLE would outdo what the user said of this very server.
+        kwargs["verify"] = self._verify
+        return super().send(request, *args, **kwargs)
+
+
+def read_body(answer: requests.Response, *, limit: int, seconds: float, cut: bool = False) -> bytes:
+    """The body of a streamed answer, as it comes: a read timeout alone would let a byte a minute pass for ever.
+
+    `cut`: what is longer than `limit` is cut there, else refused. Raises AnswerTooLong, and what urllib3 raises.
+    """
+    body, deadline = bytearray(), time.monotonic() + seconds
+    while piece := answer.raw.read1(_PIECE, decode_content=True):
+        body += piece
+        if len(body) > limit:
+            if cut:
+                return bytes(body[:limit])
+            raise AnswerTooLong(f"more than {limit:,} bytes")
+        if time.monotonic() > deadline:
+            raise AnswerTooLong(f"it did not come to its end within {seconds:g} s")
+    return bytes(body)
+
+
+def _certificates() -> bool | str:
+    """Certificates that the environment names for every server, else those that come with requests."""
+    return next((os.environ[name] for name in _CERTIFICATES if os.environ.get(name)), True)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -1,7 +1,7 @@
 """A branch of generated commits: the app's files as they ship, and nothing else.
 
-Only such a branch is ever built by plumbing or pushed with a lease, and only while it is ours: it does not exist yet, or
-its tip carries our trailer. HEAD, the index and the work tree stay where they are.
+Only such a branch is ever built by plumbing or pushed with a lease, and only while it is ours: it does not exist yet,
+or its tip carries our trailer. HEAD, the index and the work tree stay where they are.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def push_deploy_branch(
         moved = made.base is None or git.tree_id(tip, wanted.directory) != git.tree_id(made.base, wanted.directory)
         if moved and theirs not in {None, wanted.source} and git.is_ancestor(wanted.source, str(theirs)):
             raise PushRaceLost(
-                f"{remote}/{wanted.branch} ships {str(theirs)[:10]} meanwhile, which is newer than {wanted.source[:10]}",
+                f"{remote}/{wanted.branch} ships {str(theirs)[:10]} meanwhile, newer than {wanted.source[:10]}",
                 where=f"remote {tip}, ours {made.commit}",
                 hint=f"git pull --ff-only {remote}, then run the same command again",
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .actions import (
     Action,
@@ -19,7 +19,8 @@ from .actions import (
 )
 from .configuration import App
 from .connect import mentions
-from .server_survey import ServerFacts, same_link
+from .server_drift import VANITY, VARIABLE, Difference, declared_fields, vanity_path
+from .server_survey import ServerFacts
 
 
 def plan_polling(app: App, facts: ServerFacts) -> tuple[Action, ...]:
@@ -30,17 +31,24 @@ def plan_polling(app: App, facts: ServerFacts) -> tuple[Action, ...]:
 
 
 def plan_deployment(
-    app: App, facts: ServerFacts, *, commit: str | None, in_sync: bool, unverified: bool = False
+    app: App,
+    facts: ServerFacts,
+    *,
+    commit: str | None,
+    in_sync: bool,
+    unverified: bool = False,
+    differences: Sequence[Difference] = (),
 ) -> tuple[Action, ...]:
     """What is left to do on the server.
 
     `commit` is what shall be live, None while it is not made yet; `in_sync`: the live commit holds the tree that ships;
-    `unverified`: it went live in a run that did not come to its end. In sync and nothing to change gives an empty plan.
+    `unverified`: it went live in a run that did not come to its end; `differences`: the settings to mend. In sync and
+    nothing to mend gives an empty plan.
     """
-    settings = tuple(_settings(app, facts))
-    relinked = facts.repository is None or not same_link(facts.repository, facts.wanted_link)
+    settings = tuple(_settings(app, facts, differences))
+    relinked = facts.repository is None or any(difference.is_link for difference in differences)
     if in_sync and not relinked:
-        missing = tuple(name for name in app.env if name not in facts.variables)
+        missing = tuple(name for name in app.env if any(one.of == f"{VARIABLE} {name}" for one in differences))
         return (*settings, *_variables(missing), *([VerifyLive()] if unverified else []))
     if app.polling:
         return (*settings, *_variables(app.env), Activate(), VerifyLive())
@@ -55,34 +63,19 @@ def plan_deployment(
     )
 
 
-def _settings(app: App, facts: ServerFacts) -> Iterator[Action]:
-    declared = declared_fields(app)
+def _settings(app: App, facts: ServerFacts, differences: Sequence[Difference]) -> Iterator[Action]:
     if facts.content is None:
-        yield CreateContent(name=facts.wanted_name, fields=declared)
-    else:
-        changed = {key: value for key, value in declared.items() if facts.content.fields.get(key) != value}
-        if changed:
-            yield UpdateContent(fields=changed)
+        yield CreateContent(name=facts.wanted_name, fields=declared_fields(app))
+    fields = {one.of: one.wanted for one in differences if one.of in declared_fields(app)}
+    if fields:
+        yield UpdateContent(fields=fields)
     found = facts.repository
-    if found is None or not same_link(found, facts.wanted_link) or (app.polling and not found.polling):
+    relinked = found is None or any(difference.is_link for difference in differences)
+    if relinked or (found is not None and app.polling and not found.polling):
         yield LinkRepository(settings=facts.wanted_link, exists=found is not None)
-    if app.vanity and facts.vanity != _vanity_path(app.vanity):
-        yield SetVanity(path=app.vanity)
-
-
-def declared_fields(app: App) -> dict[str, object]:
-    """The settings of the content item that the configuration declares, by the API's names."""
-    declared: dict[str, object] = {
-        "title": app.title,
-        "description": app.description,
-        "access_type": app.access_type,
-    }
-    return {key: value for key, value in declared.items() if value is not None} | dict(app.process)
+    if app.vanity and (facts.content is None or any(one.of == VANITY for one in differences)):
+        yield SetVanity(path=vanity_path(app.vanity))
 
 
 def _variables(names: tuple[str, ...]) -> tuple[Action, ...]:
     return (SendVariables(names=names),) if names else ()
-
-
-def _vanity_path(path: str) -> str:
-    return f"/{path.strip('/')}/"

@@ -90,7 +90,7 @@ def perform_on_server(action: ServerAction, shipment: Shipment, deployment: Depl
         connect.update_content(guid, action.fields)
     elif isinstance(action, StopPolling):
         connect.link_repository(guid, replace(action.settings, polling=False), exists=True)
-        note = "polling was on and is switched off: it would deploy each push unverified"
+        note = f"polling was on and is switched off: {action.because}"
         return replace(shipment, notes=(*shipment.notes, note))
     elif isinstance(action, LinkRepository):
         connect.link_repository(guid, action.settings, exists=action.exists)

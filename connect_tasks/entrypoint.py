@@ -135,6 +135,10 @@ def _normal(entrypoint: str, mode: AppMode, sources: Mapping[str, str | bytes]) 
             there = [candidate.entrypoint for candidate in documents(mode, sources)]
             hint = f'entrypoint = "{there[0]}"' if there else f"git add {entrypoint}"
             raise EntrypointWrong(f"{entrypoint} does not exist in the app's directory", hint=hint)
+        if "/" in entrypoint:
+            place = entrypoint.rpartition("/")[0]
+            what = f"{entrypoint} is not at the top of the app's directory, and a manifest stands beside its document"
+            raise EntrypointWrong(what, hint=f'let `path` end in "{place}"')
         return entrypoint
     module, colon, name = entrypoint.partition(":")
     if ":" in name or not module:

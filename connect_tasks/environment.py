@@ -16,9 +16,10 @@ from .errors import RequirementRefused, ResolutionFailed, raise_all
 from .index_settings import IndexSettings, index_settings
 from .interpreters import Interpreter
 from .requirements_file import Pin, PinChange
-from .resolution import Aim, Upgrade
+from .resolution import Aim
 from .test_environments import TestEnvironment, test_environment
 from .tree import REQUIREMENTS
+from .upgrade import Upgrade
 from .uv_door import Uv
 
 __all__ = ["Frozen", "TestEnvironment", "Upgrade", "freeze", "local_requirements", "test_environment"]

@@ -379,9 +379,15 @@ class KeyMissing(Problem):
 
 
 class ServerUnreachable(Problem):
-    """No answer: refused, unknown host, time-out, TLS."""
+    """No answer, or not the whole of it: refused, unknown host, time-out, TLS. `passing`: it may be gone in a moment."""
 
     code = "CT702"
+
+    def __init__(
+        self, message: str, *, where: str | None = None, hint: str | None = None, passing: bool = True
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.passing = passing
 
 
 class KeyRejected(Problem):
@@ -391,15 +397,28 @@ class KeyRejected(Problem):
 
 
 class ServerRefused(Problem):
-    """The server answered with an error; `status` is its HTTP status where there was one."""
+    """The server answered with an error, or with something that Connect never answers.
+
+    `status` is its HTTP status and `api_code` Connect's own number, where it sent them; `retry_after`: how many seconds
+    it asks us to wait.
+    """
 
     code = "CT704"
 
     def __init__(
-        self, message: str, *, where: str | None = None, hint: str | None = None, status: int | None = None
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        status: int | None = None,
+        api_code: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.status = status
+        self.api_code = api_code
+        self.retry_after = retry_after
 
 
 class RoleTooLow(Problem):
@@ -446,6 +465,12 @@ class PythonNotOnServer(Problem):
     code = "CT711"
 
 
+class ContentAmbiguous(Problem):
+    """Several content items on the server could be the app's."""
+
+    code = "CT712"
+
+
 # 8xx: deploy and verification
 # ----------------------------------------------------------------------------------------------------
 
@@ -490,6 +515,44 @@ class NotCommitted(Problem):
     """The generated files of the work tree are not in HEAD."""
 
     code = "CT806"
+
+
+class ServerDrift(Problem):
+    """The item was linked to another place by hand; a release would deploy from there."""
+
+    code = "CT807"
+
+
+class AnotherBundleLive(Problem):
+    """What would be deployed was live, or ready, before somebody activated another bundle."""
+
+    code = "CT808"
+
+
+class NothingToReturnTo(Problem):
+    """There is no kept bundle to roll back to, or the named one is gone."""
+
+    code = "CT809"
+
+
+class SourceNotProven(Problem):
+    """What shall be promoted is not live, not healthy, or not the app as it is at HEAD."""
+
+    code = "CT810"
+
+
+class NotInSync(Problem):
+    """`status`: what is live is not what HEAD holds, or the item differs from the configuration."""
+
+    code = "CT890"
+    exit_code = 2
+
+
+class LiveUnhealthy(Problem):
+    """`status`: the live page does not answer as `verify` demands."""
+
+    code = "CT891"
+    exit_code = 3
 
 
 # 9xx: this computer

@@ -48,5 +48,5 @@ def keep_backup(git: Git, app: App, replacing: Mapping[str, bytes]) -> Backup | 
 
 
 def _diff(path: str, old: bytes, new: bytes) -> str:
-    lines = [content.decode("utf-8", "replace").splitlines(keepends=True) for content in (old, new)]
-    return "".join(difflib.unified_diff(*lines, fromfile=f"{path} (yours)", tofile=f"{path} (generated)"))
+    yours, generated = (content.decode("utf-8", "replace").splitlines(keepends=True) for content in (old, new))
+    return "".join(difflib.unified_diff(yours, generated, f"{path} (yours)", f"{path} (generated)"))

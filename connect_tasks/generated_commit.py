@@ -1,7 +1,8 @@
 """Commit the generated files and nothing else.
 
-The commit is made through a private copy of the index. `git commit --only` would hold the user's index lock while every hook runs, and leave it behind when it
-is killed; here a kill leaves a private file, a failing hook leaves nothing, and a commit made by the user meanwhile makes ours fail by compare and swap.
+The commit is made through a private copy of the index. `git commit --only` would hold the user's index lock while every
+hook runs, and leave it behind when it is killed; here a kill leaves a private file, a failing hook leaves nothing, and
+a commit made by the user meanwhile makes ours fail by compare and swap.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def _checked(git: Git, plan: _Plan) -> str:
         raise CommitFailed("HEAD was moved while the hooks ran", hint="git reflog")
     commit, parent, tree = found.text.split()
     if parent != plan.base:
-        # A commit of the user's between our read-tree and git's own look at HEAD: ours sits on it and takes its changes back.
+        # A commit of the user's between our read-tree and git's own look at HEAD: ours sits on it and takes its changes
+        # back.
         _undo(git, commit, parent)
         raise CommitFailed(
             f"a commit was made while we prepared ours (HEAD is now {parent[:10]}); nothing of ours was committed",
@@ -150,7 +152,8 @@ def _undo(git: Git, commit: str, base: str) -> None:
 
 
 def _refused(git: Git, plan: _Plan, done: process.Completed) -> Problem:
-    """Why `git commit` ended with an error. A hook that mends files and fails (as pre-commit's fixers do) has left them in the work tree."""
+    """Why `git commit` ended with an error. A hook that mends files and fails (as pre-commit's fixers do) has left them
+    in the work tree."""
     now = {path: _bytes_of(git.root / plan.directory / path) for path in plan.contents}
     rewritten = {path: content for path, content in now.items() if content not in {None, plan.contents[path]}}
     if rewritten:
@@ -160,7 +163,7 @@ def _refused(git: Git, plan: _Plan, done: process.Completed) -> Problem:
         return IdentityMissing(
             "git does not know who commits", hint='git config user.name "NAME" && git config user.email "EMAIL"'
         )
-    if re.search(r"failed to sign|failed to write commit object|signing failed", words):
+    if re.search(r"failed to sign|failed to write commit object|signing failed|gpg\.format", words):
         return CommitFailed(
             f"the commit could not be signed: {words}",
             hint="git config --get user.signingkey && git commit-tree -S -m test HEAD^{tree}",
@@ -184,7 +187,8 @@ def _hook_rewrote(rewritten: Mapping[str, bytes | None]) -> HookRewrote:
 
 @contextmanager
 def _private_index(git: Git) -> Iterator[Path]:
-    """A copy of the user's index: an empty one would lose skip-worktree bits, and the stat data that keep the next `git diff` from reading every file."""
+    """A copy of the user's index: an empty one would lose skip-worktree bits, and the stat data that keep the next `git
+    diff` from reading every file."""
     place = git.git_dir / "connect-tasks"
     place.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="commit-", dir=place) as scratch:

@@ -34,10 +34,12 @@ class Head:
 class Git(GitBlobs):
     """One repository. See `GitCalls` for how it is found and called.
 
-    Paths given and returned are POSIX and relative to `root`, the top of the work tree, unless said otherwise; `directory` is such a path, "." for the root.
+    Paths given and returned are POSIX and relative to `root`, the top of the work tree, unless said otherwise;
+    `directory` is such a path, "." for the root.
     """
 
-    # reading -------------------------------------------------------------------------------------------------------------
+    # reading
+    # -------------------------------------------------------------------------------------------------------------
 
     def head(self) -> Head:
         symbolic = self.ask("symbolic-ref", "--quiet", "HEAD")
@@ -107,7 +109,8 @@ class Git(GitBlobs):
         lines = found.text.split("\0")
         return tuple((line[: line.index(" ")], line[line.index(" ") + 1 :]) for line in lines if " " in line)
 
-    # remotes -------------------------------------------------------------------------------------------------------------
+    # remotes
+    # -------------------------------------------------------------------------------------------------------------
 
     def remote_url(self, name: str) -> str | None:
         """Where the remote is read from, after `insteadOf`; None when it is not configured."""
@@ -118,7 +121,8 @@ class Git(GitBlobs):
         return tuple(self.line(self.ask("remote")).split())
 
     def remote_tip(self, remote: str, ref: str, *, timeout: float = REMOTE_TIMEOUT) -> str | None:
-        """The object that a branch (or a full ref) of the remote names now, None when it does not exist. Raises RemoteUnreachable."""
+        """The object that a branch (or a full ref) of the remote names now, None when it does not exist. Raises
+        RemoteUnreachable."""
         ref = ref if ref.startswith("refs/") else f"refs/heads/{ref}"
         found = self.run_remote("ls-remote", "--quiet", "--", remote, ref, timeout=timeout)
         if not found.ok:
@@ -127,7 +131,8 @@ class Git(GitBlobs):
         return next((oid for oid, name in lines if name == ref), None)
 
     def fetch(self, remote: str, branch: str, *, timeout: float = REMOTE_TIMEOUT) -> str | None:
-        """Fetch one branch into its remote-tracking ref; its tip, None when the remote has no such branch. Raises RemoteUnreachable."""
+        """Fetch one branch into its remote-tracking ref; its tip, None when the remote has no such branch. Raises
+        RemoteUnreachable."""
         tracking = f"refs/remotes/{remote}/{branch}"
         options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc")
         found = self.run_remote("fetch", *options, "--", remote, f"+refs/heads/{branch}:{tracking}", timeout=timeout)
@@ -137,14 +142,17 @@ class Git(GitBlobs):
             return None
         raise unreachable(remote, found)
 
-    # trees that are not commits yet ----------------------------------------------------------------------------------------
+    # trees that are not commits yet
+    # ----------------------------------------------------------------------------------------
 
     def store(self, path: str, content: bytes) -> str:
-        """Store a blob as `git add` of `path` with this content would (clean filters, eol); its id. `path` is relative to the root."""
+        """Store a blob as `git add` of `path` with this content would (clean filters, eol); its id. `path` is relative
+        to the root."""
         return self.line(self.run("hash-object", "-w", "--stdin", f"--path={path}", input=content))
 
     def overlay(self, revision: str | None, directory: str, blobs: Mapping[str, Blob | None]) -> str:
-        """The id of DIR's tree at a commit (None: an empty tree) with blobs laid over it; None as a blob removes the path. Paths relative to DIR."""
+        """The id of DIR's tree at a commit (None: an empty tree) with blobs laid over it; None as a blob removes the
+        path. Paths relative to DIR."""
         base = self.tree_id(revision, directory) if revision else None
         with self.private_index() as index:
             self.index(index, "read-tree", base or "--empty")
@@ -152,8 +160,8 @@ class Git(GitBlobs):
             return self.line(self.index(index, "write-tree"))
 
     def graft(self, revision: str | None, directory: str, tree: str) -> str:
-        """The root tree of a commit (None: an empty one) with DIR's tree replaced: one small tree for each level, however
-        many files there are. `--missing`: a partial clone need not fetch what stands beside."""
+        """The root tree of a commit (None: an empty one) with DIR's tree replaced: one small tree for each level,
+        however many files there are. `--missing`: a partial clone need not fetch what stands beside."""
         if directory == ".":
             return tree
         above, _, name = directory.rpartition("/")
@@ -185,8 +193,9 @@ class Git(GitBlobs):
     def export(self, tree: str, destination: Path, *, directory: str = ".", revision: str | None = None) -> None:
         """Write the files of a tree to `destination` (new or empty) as a fresh clone on Linux would have them.
 
-        The tree is that of `directory`; the `.gitattributes` above it are taken from `revision`. Connect clones with git's defaults: so this runs in an empty
-        repository that borrows our objects, and neither `core.autocrlf` nor a filter of the user's applies, while the attributes in the tree do.
+        The tree is that of `directory`; the `.gitattributes` above it are taken from `revision`. Connect clones with
+        git's defaults: so this runs in an empty repository that borrows our objects, and neither `core.autocrlf` nor a
+        filter of the user's applies, while the attributes in the tree do.
         """
         above = self._attributes_above(directory, revision)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=destination.parent) as scratch:
@@ -251,7 +260,8 @@ def _index_lines(blobs: Mapping[str, Blob | None]) -> bytes:
 
 
 def _bare_repository(place: Path, objects: Path, *, sha256: bool) -> dict[str, str | None]:
-    """The variables that make git work in an empty repository at `place` with the objects of another, and with no configuration."""
+    """The variables that make git work in an empty repository at `place` with the objects of another, and with no
+    configuration."""
     (place / "git" / "refs").mkdir(parents=True)
     (place / "git" / "HEAD").write_text("ref: refs/heads/none\n")
     (place / "files").mkdir()
@@ -262,6 +272,8 @@ def _bare_repository(place: Path, objects: Path, *, sha256: bool) -> dict[str, s
         "GIT_DIR": str(place / "git"),
         "GIT_WORK_TREE": str(place / "files"),
         "GIT_OBJECT_DIRECTORY": str(objects),
+        "HOME": str(place),
+        "XDG_CONFIG_HOME": str(place),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_SYSTEM": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",

@@ -56,7 +56,8 @@ class GitBlobs(GitCalls):
         return found[0].removeprefix("remote.").removesuffix(".promisor") if found else None
 
     def _fetch_missing(self, wanted: list[str]) -> None:
-        """In a partial clone, fetch what is missing in one exchange; `cat-file` would open a connection for each blob."""
+        """In a partial clone, fetch what is missing in one exchange; `cat-file` would open a connection for each
+        blob."""
         if self._promisor is None:
             return
         listed = self.run("cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--unordered")

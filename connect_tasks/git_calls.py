@@ -1,8 +1,9 @@
 """How git is called, through GitPython where that is safe.
 
-GitPython runs what only reads the repository (`Repo.git.execute`). What may run the user's hooks, filters or signer, needs input, or talks to a remote, goes
-through `process.run` instead: GitPython waits for a hook's background child as long as it holds the pipe, and has no limit of time that works without `ps`.
-Its index, commit and push are never used: they skip hooks and signing, and a rejected push returns normally.
+GitPython runs what only reads the repository (`Repo.git.execute`). What may run the user's hooks, filters or signer,
+needs input, or talks to a remote, goes through `process.run` instead: GitPython waits for a hook's background child as
+long as it holds the pipe, and has no limit of time that works without `ps`. Its index, commit and push are never used:
+they skip hooks and signing, and a rejected push returns normally.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from git import Repo
     from typing_extensions import Self
 
-#: Seconds for a call that neither runs hooks nor talks to a remote; a clean filter or a lazy fetch may be slow, a stuck one must end.
+#: Seconds for a call that neither runs hooks nor talks to a remote; a clean filter or a lazy fetch may be slow, a stuck
+#: one must end.
 LOCAL_TIMEOUT = 120.0
 #: Seconds for one exchange with a remote that only reads.
 REMOTE_TIMEOUT = 60.0
@@ -33,8 +35,9 @@ REMOTE_TIMEOUT = 60.0
 class GitCalls:
     """One repository. Stateless between calls, so that threads may share it.
 
-    Paths given and returned are POSIX and relative to `root`, the top of the work tree, unless said otherwise; `directory` is such a path, "." for the root.
-    Failures that a person can mend are `Problem`s; `GitFailed` carries git's own words.
+    Paths given and returned are POSIX and relative to `root`, the top of the work tree, unless said otherwise;
+    `directory` is such a path, "." for the root. Failures that a person can mend are `Problem`s; `GitFailed` carries
+    git's own words.
     """
 
     root: Path
@@ -47,7 +50,8 @@ class GitCalls:
     def discover(cls, path: Path, environ: Mapping[str, str], config: Mapping[str, str] | None = None) -> Self:
         """The repository whose work tree holds `path`.
 
-        `config` holds extra settings for every call (such as `http.<url>.extraHeader`); they travel by environment, never by argument list.
+        `config` holds extra settings for every call (such as `http.<url>.extraHeader`); they travel by environment,
+        never by argument list.
         Raises NotARepository, RepositoryUntrusted, CommandMissing.
         """
         env = git_environment(environ, config or {})
@@ -69,7 +73,8 @@ class GitCalls:
         """The same repository, with these variables laid over in every call."""
         return replace(self, environ={**self.environ, **changes})
 
-    # running git ---------------------------------------------------------------------------------------------------------
+    # running git
+    # ---------------------------------------------------------------------------------------------------------
 
     @cached_property
     def _repo(self) -> Repo:
@@ -100,7 +105,8 @@ class GitCalls:
         output: IO[bytes] | None = None,
         env: Mapping[str, str | None] | None = None,
     ) -> process.Completed:
-        """Run a git command that may run programs of the user's, or needs input; its status is a result. `env` is laid over, None removes."""
+        """Run a git command that may run programs of the user's, or needs input; its status is a result. `env` is laid
+        over, None removes."""
         environ = process.child_environment(self.environ, **(env or {}))
         return process.run(["git", *args], cwd=self.root, env=environ, timeout=timeout, input=input, output=output)
 
@@ -123,7 +129,8 @@ class GitCalls:
 
     @cached_property
     def _pinned(self) -> dict[str, str]:
-        """GitPython starts from this process's environment: what a hook put there is overruled by the same values spelled out."""
+        """GitPython starts from this process's environment: what a hook put there is overruled by the same values
+        spelled out."""
         values = {
             "GIT_DIR": self.git_dir,
             "GIT_WORK_TREE": self.root,
@@ -146,7 +153,8 @@ class GitCalls:
 
 
 def _given_repository(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """GIT_DIR with GIT_WORK_TREE, where that work tree holds `path`: a bare repository used beside its files. A GIT_DIR alone is what hooks see: ignored."""
+    """GIT_DIR with GIT_WORK_TREE, where that work tree holds `path`: a bare repository used beside its files. A GIT_DIR
+    alone is what hooks see: ignored."""
     git_dir, work_tree = environ.get("GIT_DIR"), environ.get("GIT_WORK_TREE")
     if git_dir and work_tree and path.resolve().is_relative_to(Path(work_tree).resolve()):
         return {"GIT_DIR": str(Path(git_dir).absolute()), "GIT_WORK_TREE": str(Path(work_tree).resolve())}

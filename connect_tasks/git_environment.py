@@ -1,4 +1,5 @@
-"""The environment in which git runs for us: no prompt, no pager, no editor, messages in English, and nothing of a hook that we may run inside."""
+"""The environment in which git runs for us: no prompt, no pager, no editor, messages in English, and nothing of a hook
+that we may run inside."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ from collections.abc import Mapping
 
 from .process import child_environment
 
-#: What git sets for its hooks, and what would make our calls speak of another repository, index or object store (`git rev-parse --local-env-vars`, without the
-#: configuration given by environment: that one is the user's, and CI systems authenticate through it).
+#: What git sets for its hooks, and what would make our calls speak of another repository, index or object store (`git
+#: rev-parse --local-env-vars`, without the configuration given by environment: that one is the user's, and CI systems
+#: authenticate through it).
 LOCATING = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -34,9 +36,10 @@ _BENDING = (
 
 
 def git_environment(environ: Mapping[str, str], config: Mapping[str, str]) -> dict[str, str]:
-    """`environ` for a git of ours. `config` is added by GIT_CONFIG_COUNT, behind what the user gave that way: an argument list is public, this is not."""
+    """`environ` for a git of ours, with `config` added: an argument list is public, the environment is not."""
     env = child_environment(environ, **dict.fromkeys((*LOCATING, *_BENDING)))
-    # LC_ALL would take hooks out of the user's encoding; only the language of the messages has to be ours, since we read a few of them.
+    # LC_ALL would take hooks out of the user's encoding; only the language of the messages has to be ours, since we
+    # read a few of them.
     spoken = env.pop("LC_ALL", None)
     if spoken:
         env["LANG"] = env["LC_CTYPE"] = spoken
@@ -53,17 +56,22 @@ def git_environment(environ: Mapping[str, str], config: Mapping[str, str]) -> di
 
 
 def with_config(env: Mapping[str, str], config: Mapping[str, str]) -> dict[str, str]:
-    """`env` with these settings added."""
-    count = env.get("GIT_CONFIG_COUNT", "")
-    first = int(count) if count.isdigit() else 0
-    added = {"GIT_CONFIG_COUNT": str(first + len(config))} if config else {}
-    for number, (name, value) in enumerate(config.items(), first):
-        added |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    return {**env, **added}
+    """`env` with these settings added, behind those that the user gives by environment.
+
+    As git itself hands `-c` settings to its children: GIT_CONFIG_COUNT, the documented way, is unknown to git 2.30.
+    """
+    given = [env["GIT_CONFIG_PARAMETERS"]] if env.get("GIT_CONFIG_PARAMETERS") else []
+    added = [_quoted(f"{name}={value}") for name, value in config.items()]
+    return {**env, "GIT_CONFIG_PARAMETERS": " ".join([*given, *added])} if added else dict(env)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''").replace("!", "'\\!'") + "'"
 
 
 def without_a_terminal(env: Mapping[str, str], *, own_ssh_command: bool) -> dict[str, str]:
-    """`env` for a call that talks to a remote: ssh fails at once instead of asking, unless the user gave it a command or a way to ask."""
+    """`env` for a call that talks to a remote: ssh fails at once instead of asking, unless the user gave it a command
+    or a way to ask."""
     if own_ssh_command or any(env.get(name) for name in ("GIT_SSH", "GIT_SSH_COMMAND", "SSH_ASKPASS")):
         return dict(env)
     return {**env, "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}

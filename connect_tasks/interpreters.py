@@ -77,6 +77,8 @@ def _first_working(
 def _running(_environ: Mapping[str, str]) -> Iterator[Interpreter]:
     """The interpreter that runs us; its base, since ours may be a virtualenv that goes away."""
     base = Path(getattr(sys, "_base_executable", None) or sys.executable)
+    if (base.parent.parent / "pyvenv.cfg").exists():  # Python 3.10 calls a symlinked virtualenv its own base
+        base = base.resolve()
     if platform.python_implementation() == "CPython" and sys.version_info.releaselevel == "final":
         yield Interpreter(platform.python_version(), base)
 

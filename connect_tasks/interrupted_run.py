@@ -1,7 +1,7 @@
 """What a run that was killed left undone, and only that; the next run that writes finishes it first.
 
-Everything is told from git's own state. A kill during `git commit` leaves a private index; one right after it leaves the
-user's index without our files; one after a replayed push leaves HEAD on the commit that another took the place of.
+Everything is told from git's own state. A kill during `git commit` leaves a private index; one right after it leaves
+the user's index without our files; one after a replayed push leaves HEAD on the commit that another took the place of.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ ABANDONED = 24 * 3600.0
 
 
 def finish_interrupted(git: Git, app: App, *, remote_tip: str | None) -> tuple[str, ...]:
-    """Finish it, and say what was done. `remote_tip` is the fetched tip of the branch of people. Raises RepositoryLocked."""
+    """Finish it, and say what was done. `remote_tip` is the fetched tip of the branch of people. Raises
+    RepositoryLocked."""
     head = git.head().commit
     if head is None:
         return ()
@@ -32,7 +33,8 @@ def finish_interrupted(git: Git, app: App, *, remote_tip: str | None) -> tuple[s
 
 
 def _index(git: Git, app: App, head: str) -> str | None:
-    """Our files in the user's index, where they still stand as before HEAD's commit, and in the work tree as in HEAD."""
+    """Our files in the user's index, where they still stand as before HEAD's commit, and in the work tree as in
+    HEAD."""
     parent = git.resolve(f"{head}^")
     if parent is None:
         return None

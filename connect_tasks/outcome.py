@@ -64,6 +64,7 @@ class Report:
     stages: list[StageOutcome] = field(default_factory=list)
     changes: list[ManifestChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    state: Mapping[str, Any] | None = None  # of `status`: see `LiveState.as_json`
     error: Problem | None = None
 
     def fail(self, problem: Problem) -> None:
@@ -85,6 +86,7 @@ class Report:
             "stages": [stage.as_json() for stage in self.stages],
             "changes": [asdict(change) for change in self.changes],
             "notes": list(self.notes),
+            **({} if self.state is None else {"state": dict(self.state)}),
             "error": None if self.error is None else error_as_json(self.error),
         }
 

@@ -4,7 +4,7 @@ cache only."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,11 @@ from .connect_manifest import read_manifest, render_manifest
 from .dependencies import DependencySource, find_dependencies
 from .entrypoint import Entrypoint, detect
 from .errors import RequirementsMissing
-from .git import Git
+from .git import Git, full_path
 from .interpreters import Interpreter, find_interpreter
 from .python_version import PYTHON_FILES, PythonRequirement, declared_python
-from .rsconnect_door import ManifestRequest, write_manifest
-from .tree import MANIFEST, REQUIREMENTS
+from .rsconnect_door import ManifestRequest, inspect_quarto, write_manifest
+from .tree import MANIFEST, REQUIREMENTS, SUBMODULE
 from .world import World
 
 if TYPE_CHECKING:
@@ -105,22 +105,24 @@ def freeze_candidate(app: App, world: World, candidate: Candidate, python: Pytho
 def describe_candidate(
     app: App, world: World, candidate: Candidate, python: Python | None = None
 ) -> tuple[Candidate, Entrypoint]:
-    """The candidate with a manifest.json that describes it. Raises `ModeUnknown`, `EntrypointWrong`,
-    `RequirementsMissing`."""
-    entrypoint = detect_entrypoint(world.git, app, candidate)
-    written = write_manifest(
-        _for_rsconnect(world, candidate, entrypoint.mode), _request(app, world, candidate, entrypoint, python)
-    )
-    previous = candidate.generated.get(MANIFEST)
-    content = render_manifest(
-        written,
-        candidate.tree,
-        world.git.checksums(blob.oid for blob in candidate.tree.values()),
-        None if previous is None else read_manifest(previous),
-        include=app.include,
-        exclude=app.exclude,
-    )
-    return with_generated(world.git, candidate, manifest_json=content), entrypoint
+    """The candidate with a manifest.json that describes it.
+
+    Raises `ModeUnknown`, `EntrypointWrong`, `RequirementsMissing`, and `ManifestInvalid` where the manifest that is
+    there holds what rendering anew would lose.
+    """
+    git = world.git
+    entrypoint = detect_entrypoint(git, app, candidate)
+    content = candidate.generated.get(MANIFEST)
+    where = full_path(app.path, MANIFEST)
+    previous = None if content is None else read_manifest(content, where=where, strict=True)
+    directory = _for_rsconnect(world, candidate, entrypoint.mode)
+    request = _request(app, world, candidate, entrypoint, python)
+    if entrypoint.mode.kind == "quarto":
+        request = replace(request, inspection=inspect_quarto(directory, entrypoint.entrypoint, world.environ))
+    written = write_manifest(directory, request)
+    checksums = git.checksums(blob.oid for blob in candidate.tree.values() if blob.mode != SUBMODULE)
+    rendered = render_manifest(written, candidate.tree, checksums, previous, include=app.include, exclude=app.exclude)
+    return with_generated(git, candidate, manifest_json=rendered), entrypoint
 
 
 def detect_entrypoint(git: Git, app: App, candidate: Candidate) -> Entrypoint:

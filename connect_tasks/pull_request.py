@@ -46,7 +46,7 @@ def push_side_branch(
         step_back(git, commit)
         return PullRequest(branch=name, commit=waiting, url=pull_request_url(web, name, branch), created=False)
 
-    def remake(tip: str, left: float) -> str:
+    def remake(tip: str, _left: float) -> str:
         raise PushRaceLost(f"{app.remote} has another {name} at {tip[:10]}", hint=f"git push {app.remote} :{name}")
 
     rounds = PushRounds(

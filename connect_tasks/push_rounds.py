@@ -1,8 +1,8 @@
 """Push a commit until the remote has it, refuses it, or the time is up.
 
-The verdict is the remote's: read ref by ref from `push --porcelain`, and asked for with `ls-remote` after any doubt, since
-a push that was killed here may still be accepted there. What to do about a lost race is the caller's: `remake` answers
-with a commit on top of the new tip.
+The verdict is the remote's: read ref by ref from `push --porcelain`, and asked for with `ls-remote` after any doubt,
+since a push that was killed here may still be accepted there. What to do about a lost race is the caller's: `remake`
+answers with a commit on top of the new tip.
 """
 
 from __future__ import annotations

@@ -30,19 +30,23 @@ class Answer:
     remote_said: str = ""
 
 
-#: Reasons in brackets that mean: somebody was faster. The last ones come from the server itself, when the race is lost after it compared.
+#: Reasons in brackets that mean: somebody was faster. The last ones come from the server itself, when the race is lost
+#: after it compared.
 _RACE = re.compile(
-    r"fetch first|non-fast-forward|stale info|failed to update ref|cannot lock ref|remote ref updated|incorrect old value|failed to lock|atomic"
+    r"fetch first|non-fast-forward|stale info|remote ref updated|atomic"
+    r"|failed to update ref|failed to lock|cannot lock ref|incorrect old value"
 )
 _TRANSIENT = re.compile(
-    r"[Tt]imed out|time-?out|[Cc]onnection (reset|refused|closed|was)|hung up|early EOF|RPC failed|returned error: (5\d\d|408|429)|unexpected disconnect"
-    r"|Recv failure|Send failure|Empty reply|[Cc]ould not resolve|transfer closed|Broken pipe|remote unpack failed: unable|Operation too slow"
+    r"[Tt]imed out|time-?out|[Cc]onnection (reset|refused|closed|was)|hung up|early EOF|RPC failed|Operation too slow"
+    r"|returned error: (5\d\d|408|429)|unexpected disconnect|Recv failure|Send failure|Empty reply|Broken pipe"
+    r"|[Cc]ould not resolve|transfer closed|remote unpack failed: unable"
 )
 _LOCAL_HOOK = re.compile(r"^error: failed to push some refs")
 
 
 def read_push(done: Completed, ref: str) -> Answer:
-    """The verdict on `ref` (full name). The exit status alone says too little: it is 1 for a refused ref as for an unwritable tracking ref."""
+    """The verdict on `ref` (full name). The exit status alone says too little: it is 1 for a refused ref as for an
+    unwritable tracking ref."""
     words = own_words(done.error_text)
     for line in done.text.splitlines():
         flag, _, rest = line.partition("\t")
@@ -54,6 +58,8 @@ def read_push(done: Completed, ref: str) -> Answer:
             return Answer(verdict=Verdict.LANDED, words=summary, reason=summary, remote_said=said)
         if flag == "!":
             verdict = Verdict.RACE_LOST if _RACE.search(summary) else Verdict.REFUSED
+            if "failed to report status" in summary:
+                verdict = Verdict.DOUBT
             return Answer(
                 verdict=verdict, words="; ".join(filter(None, (summary, said))), reason=summary, remote_said=said
             )

@@ -11,13 +11,16 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from .candidate import Candidate, take_candidate
 from .clone_address import clone_address
 from .configuration import App
+from .configuration_history import at_hand, find_differences
 from .connect import Connect
 from .content_policy import inspect_content
-from .errors import Problem, PythonNotOnServer, VariableMissing, raise_all
+from .deployment_records import read_records
+from .errors import Problem, PythonNotOnServer, RemoteMissing, VariableMissing, raise_all
 from .git import Git
 from .interrupted_run import finish_interrupted
 from .preparation import Python, find_python
 from .repository_survey import RepositoryFacts, survey
+from .server_drift import Difference
 from .server_survey import ServerFacts, survey_server
 from .world import World
 
@@ -34,6 +37,7 @@ class Facts:
     candidate: Candidate
     python: Python | None  # None for content without one
     head_tree: str
+    differences: tuple[Difference, ...] = ()  # between the configuration and the item on the server
 
     @property
     def shipped(self) -> str | None:
@@ -63,6 +67,9 @@ def gather(app: App, world: World) -> Facts:
         candidate=candidate,
         python=python,
         head_tree=world.git.tree_id(candidate.commit, app.path) or "",
+        differences=find_differences(
+            world.git, app, server, remote=repository.remote, scratch=lambda: world.place("configured")
+        ),
     )
 
 
@@ -96,10 +103,30 @@ def _here(
 
 
 def _there(app: App, world: World, repository: RepositoryFacts) -> tuple[Connect, ServerFacts]:
+    return _survey_server(app, world, remote_url=repository.remote_url, branch=repository.branch)
+
+
+def survey_item(app: App, world: World) -> tuple[Connect, ServerFacts]:
+    """The server's side alone, for verbs that neither commit nor push. Raises as `survey_server`, and
+    `RemoteMissing`."""
+    url = world.git.remote_url(app.remote)
+    if url is None and app.repository is None:
+        hint = "git remote add NAME URL, or correct `remote` in [tool.connect-tasks]"
+        raise RemoteMissing(f"the repository has no remote {app.remote!r}", hint=hint)
+    return _survey_server(app, world, remote_url=url, branch=app.branch or world.git.head().branch)
+
+
+def _survey_server(
+    app: App, world: World, *, remote_url: str | None, branch: str | None
+) -> tuple[Connect, ServerFacts]:
     connect = world.connect(app)
-    address = app.repository or clone_address(repository.remote_url or "")
-    branch = app.deploy_branch or repository.branch or ""
-    return connect, survey_server(connect, app, repository=address, branch=branch)
+    return connect, survey_server(
+        connect,
+        app,
+        repository=app.repository or clone_address(remote_url or ""),
+        branch=app.deploy_branch or branch or "",
+        records=read_records(world.git.root / app.path),
+    )
 
 
 def _knock(app: App, world: World) -> None:
@@ -139,6 +166,4 @@ def is_live(app: App, git: Git, facts: Facts, tree: str) -> bool:
     live = facts.server.live_commit
     if live is None:
         return False
-    if git.resolve(live) is None and facts.repository.remote_tip is not None:
-        git.run_remote("fetch", "--quiet", "--no-tags", "--", facts.repository.remote, live)
-    return git.tree_id(live, app.path) == tree
+    return at_hand(git, facts.repository.remote, live) and git.tree_id(live, app.path) == tree

@@ -21,6 +21,7 @@ from .deploy_plan import plan_deployment, plan_polling
 from .release_facts import Facts
 from .release_tag import ReleaseTag
 from .repository_survey import RepositoryFacts
+from .server_drift import Difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +38,19 @@ class Decided:
     generated_branch: DeployCommit | None = None  # for an app with a deploy branch
     pull_request: bool = False
     tag: ReleaseTag | None = None
+    differences: tuple[Difference, ...] = ()  # settings of the item to mend
 
 
 def plan_release(app: App, facts: Facts, decided: Decided) -> tuple[Action, ...]:
     """The actions that are left; empty when the app is live as it stands."""
     polling = plan_polling(app, facts.server)
     server = plan_deployment(
-        app, facts.server, commit=decided.ship, in_sync=decided.in_sync, unverified=decided.unverified
+        app,
+        facts.server,
+        commit=decided.ship,
+        in_sync=decided.in_sync,
+        unverified=decided.unverified,
+        differences=decided.differences,
     )
     if decided.ship is not None and not server:
         return polling

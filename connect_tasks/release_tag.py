@@ -35,8 +35,9 @@ class ReleaseTag:
 def plan_tag(git: Git, app: App, commit: str, *, message: str, today: date) -> ReleaseTag | None:
     """The tag that `app.tag` (a template of `FIELDS`) asks for; None when none is wanted.
 
-    `{number}` is the first free one, here and on the remote; a number that names `commit` already is taken again. Raises
-    TagTaken where the template leaves no choice and the tag names another commit, ConfigurationInvalid, NameRefused.
+    `{number}` is the first free one, here and on the remote; a number that names `commit` already is taken again.
+    Raises TagTaken where the template leaves no choice and the tag names another commit, ConfigurationInvalid,
+    NameRefused.
     """
     if app.tag is None:
         return None

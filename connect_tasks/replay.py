@@ -1,4 +1,5 @@
-"""Put our commit on another parent, without the work tree: what a rebase would do, for a commit that touches generated files only."""
+"""Put our commit on another parent, without the work tree: what a rebase would do, for a commit that touches generated
+files only."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ class Replay:
     paths: tuple[str, ...] = GENERATED
 
 
-class NotReplayable(Exception):  # noqa: N818  # an answer with a reason, never shown as such
+class NotReplayable(Exception):
     """Why a commit can't be put on the new tip."""
 
     def __init__(self, *, reason: str) -> None:
@@ -28,8 +29,8 @@ class NotReplayable(Exception):  # noqa: N818  # an answer with a reason, never 
 def check_replay(git: Git, commit: str, tip: str, replay: Replay) -> str:
     """The id of the app's tree that `commit` made, where it may be put on `tip`.
 
-    It may where nothing of the user's lies between (the parent of `commit` is in `tip`) and the app did not move, so that
-    the tree stays the tested one, or where `tip` holds our app already. Raises NotReplayable.
+    It may where nothing of the user's lies between (the parent of `commit` is in `tip`) and the app did not move, so
+    that the tree stays the tested one, or where `tip` holds our app already. Raises NotReplayable.
     """
     parent = git.resolve(f"{commit}^")
     ours = git.tree_id(commit, replay.directory)
@@ -45,7 +46,8 @@ def check_replay(git: Git, commit: str, tip: str, replay: Replay) -> str:
 
 
 def replay_onto(git: Git, commit: str, tip: str, replay: Replay, *, timeout: float) -> str:
-    """A commit on top of `tip` with what `commit` did: same message, author, dates, signed if it was; `tip` itself when it holds the same app already.
+    """A commit on top of `tip` with what `commit` did: same message, author, dates, signed if it was; `tip` itself when
+    it holds the same app already.
 
     `timeout` (seconds) is for the signer. Raises NotReplayable.
     """

@@ -1,7 +1,8 @@
 """Locks between runs of ours, in one repository (its linked work trees share them).
 
-They are locks of the operating system on an open file: they die with their process, whatever ends it. A run of ours that a hook of our own commit starts must not
-wait for the lock that its grandparent holds: it is told so by environment.
+They are locks of the operating system on an open file: they die with their process, whatever ends it. A run of ours
+that a hook of our own commit starts must not wait for the lock that its grandparent holds: it is told so by
+environment.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def inside_our_lock(git: Git) -> dict[str, str]:
 
 @contextlib.contextmanager
 def lock(git: Git, name: str, *, timeout: float = 0.0) -> Iterator[None]:
-    """Hold the lock `name` of this repository; wait up to `timeout` seconds for it. Raises LockHeld, naming the holder."""
+    """Hold the lock `name` of this repository; wait up to `timeout` seconds for it. Raises LockHeld, naming the
+    holder."""
     from filelock import FileLock, Timeout
 
     if git.environ.get(INSIDE) == str(git.common_dir):

@@ -1,4 +1,5 @@
-"""Everything about the repository that a release must know, and all that could stop it, found in one pass before anything is written."""
+"""Everything about the repository that a release must know, and all that could stop it, found in one pass before
+anything is written."""
 
 from __future__ import annotations
 
@@ -115,7 +116,8 @@ def _fetch(git: Git, remote: str, branch: str) -> tuple[str | None, Problem | No
 
 
 def _probe(git: Git, app: App, branch: str, head: Head) -> Problem | None:
-    """May we push? `--no-verify`, else the user's pre-push hook runs, even when all is up to date. Proves who we are, not what the branch's rules allow."""
+    """May we push? `--no-verify`, else the user's pre-push hook runs, even when all is up to date. Proves who we are,
+    not what the branch's rules allow."""
     if head.commit is None:
         return None
     ref = f"refs/heads/{branch}"
@@ -166,7 +168,8 @@ def _branch_problems(git: Git, app: App, facts: RepositoryFacts) -> list[Problem
 
 
 def _behind_problems(git: Git, app: App, facts: RepositoryFacts) -> list[Problem]:
-    """The remote has commits that HEAD lacks: no matter where our commit can be replayed on them, or where they hold our app already."""
+    """The remote has commits that HEAD lacks: no matter where our commit can be replayed on them, or where they hold
+    our app already."""
     head, tip = facts.head.commit, facts.remote_tip
     if head is None or tip is None or _candidate_tree(git, app, head) == facts.app_at_tip:
         return []

@@ -96,7 +96,7 @@ def pins_of(text: str) -> dict[str, Pin]:
 
 def exact(requirement: Requirement, hashes: tuple[str, ...] = ()) -> Pin | None:
     """The pin that a requirement is, or None where it leaves a choice."""
-    name = canonicalize_name(requirement.name)
+    name, hashes = canonicalize_name(requirement.name), tuple(sorted(hashes))
     if requirement.url:
         return Pin(name=name, url=requirement.url, hashes=hashes) if _is_exact_url(requirement.url) else None
     specifiers = list(requirement.specifier)

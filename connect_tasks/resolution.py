@@ -7,24 +7,24 @@ names who wants each pin, and we keep that for the report.
 
 from __future__ import annotations
 
-import difflib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from . import compiled_pins, poetry_lock, requirements_file, uv_lock
 from .compiled_pins import Resolution
 from .dependencies import DependencySource
-from .errors import RequirementRefused, UsageWrong, raise_all
+from .errors import raise_all
 from .interpreters import Interpreter
 from .poetry_lock import POETRY_LOCK
 from .project_file import PYPROJECT, project_table
 from .requirements_file import Pin
 from .tree import REQUIREMENTS
+from .upgrade import Upgrade
 from .uv_door import Uv
 from .uv_lock import UV_LOCK
 
@@ -43,39 +43,6 @@ _RECORDED |= {
     )
 }
 _INCLUDES = {"-r", "--requirement", "-c", "--constraint"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Upgrade:
-    """Which pins may move: all, or those of `packages`, each NAME or NAME==VERSION."""
-
-    all: bool = False
-    packages: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.all or bool(self.packages)
-
-    @property
-    def arguments(self) -> list[str]:
-        return [*(["--upgrade"] if self.all else []), *(f"--upgrade-package={package}" for package in self.packages)]
-
-    def covers(self, name: str) -> bool:
-        return self.all or name in map(upgraded_name, self.packages)
-
-
-def upgraded_name(package: str) -> str:
-    """The canonical name in NAME or NAME==VERSION. Raises `UsageWrong` for anything else."""
-    try:
-        requirement = Requirement(package)
-    except InvalidRequirement:
-        requirement = None
-    if (
-        requirement is None
-        or requirement.url
-        or (requirement.specifier and requirements_file.exact(requirement) is None)
-    ):
-        raise UsageWrong(f"--upgrade {package}: neither NAME nor NAME==VERSION", hint="--upgrade flask==3.1.0")
-    return canonicalize_name(requirement.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,53 +72,31 @@ def resolve(
     """The pins of a source; `existing` ones are kept unless the upgrade covers them or the declared lines exclude them.
 
     Raises `ResolutionFailed` with uv's reasons, `RequirementRefused` for an upgrade that belongs to the lock file's
-    own tool.
+    own tool, `UsageWrong` for an upgrade of what is not there.
     """
-    for package in upgrade.packages:
-        upgraded_name(package)
-    if upgrade and source.kind in {UV_LOCK, POETRY_LOCK}:
-        raise RequirementRefused(
-            f"the pins come from {source.kind}, which only its own tool may change",
-            where=source.path,
-            hint=_lock_command(source.kind, upgrade),
-        )
-    if source.kind == UV_LOCK:
-        return _from_uv_lock(source, aim, uv, scratch)
-    if source.kind == POETRY_LOCK:
-        return _from_poetry_lock(source, aim, uv, scratch)
-    arguments = _inputs(source, uv, scratch)
-    overrides = list(_kept_commits(source, existing, upgrade))
-    if any(line.line.option == "--pre" for line in source.lines):
-        arguments.append("--prerelease=allow")  # uv passes over pip's option with a warning
-    if overrides:
-        arguments += ["--overrides", _written(scratch / "commits.txt", overrides)]
-    output = _written(scratch / "pins.txt", [requirements_file.render(existing.values())])
-    command = ["pip", "compile", *arguments, *aim.arguments, *upgrade.arguments, *_form(aim), "--output-file", output]
+    upgrade.check()
+    if source.kind in {UV_LOCK, POETRY_LOCK}:
+        upgrade.refuse_for(source.path)
+        return (_from_uv_lock if source.kind == UV_LOCK else _from_poetry_lock)(source, aim, uv, scratch)
+    output = scratch / "pins.txt"
+    kept = requirements_file.render(existing.values())
+    inputs = _inputs(source, uv, scratch, kept=dict(_kept_commits(source, existing, upgrade)))
+    command = ["pip", "compile", *inputs, *aim.arguments, *upgrade.arguments, *_form(aim), "--output-file", output]
     if existing and not upgrade:
         # The cache knows what the pins need. It can't know newer releases, so its answer counts only where it is the
         # pins that we have.
+        _written(output, [kept])
         done = uv.run(*command, *uv.arguments, offline=True)
-        if done.ok:
-            found = _read(output, source)
-            if uv.offline or found.pins == dict(existing):
-                return found
-        _written(output, [requirements_file.render(existing.values())])
+        found = _read(output, source) if done.ok else None
+        if found and (uv.offline or found.pins == dict(existing)):
+            return found
+    _written(output, [kept])
     done = uv.fetch(*command, cached=False)
     if not done.ok:
         raise uv.failure(done, "the dependencies can't be resolved", where=source.path)
     resolved = _read(output, source)
-    _all_known(upgrade, resolved.pins)
+    upgrade.check(resolved.pins)
     return resolved
-
-
-def _all_known(upgrade: Upgrade, pins: Mapping[str, Pin]) -> None:
-    """uv passes over an upgrade of a name that it does not meet; a person who mistyped would believe that it was
-    done."""
-    for name in map(upgraded_name, upgrade.packages):
-        if name not in pins:
-            nearest = difflib.get_close_matches(name, pins, 1)
-            hint = f"--upgrade {nearest[0]}" if nearest else "name one of the pins in requirements.txt"
-            raise UsageWrong(f"--upgrade {name}: {name} is not among the pins", hint=hint)
 
 
 def options_of(source: DependencySource) -> tuple[str, ...]:
@@ -184,18 +129,17 @@ def declares_index(source: DependencySource) -> bool:
     return any(line.line.option in {"-i", "--index-url", "--no-index"} for line in source.lines)
 
 
-def _inputs(source: DependencySource, uv: Uv, scratch: Path) -> list[str | Path]:
-    if (
-        source.kind == REQUIREMENTS
-    ):  # pinned in place: the lines are the declared ones, not those that we wrote below them
-        return [_written(scratch / "declared.in", flattened(source, uv.directory))]
+def _inputs(source: DependencySource, uv: Uv, scratch: Path, *, kept: Mapping[str, str]) -> list[str | Path]:
+    """What uv compiles: the declared file, or a rendering of it; with lines that replace those for the same names."""
+    more: list[str | Path] = ["--overrides", _written(scratch / "commits.txt", kept.values())] if kept else []
+    if any(line.line.option == "--pre" for line in source.lines):
+        more.append("--prerelease=allow")  # uv passes over pip's option with a warning
+    if source.kind == REQUIREMENTS:  # pinned in place: the lines are the declared ones, not those that we wrote below
+        return [_written(scratch / "declared.in", flattened(source, uv.directory)), *more]
     if source.kind != PYPROJECT:
-        return [source.path]
+        return [source.path, *more]
     document = project_table(source.content)
-    more: list[str | Path] = [
-        *(f"--extra={extra}" for extra in source.extras),
-        *(f"--group={group}" for group in source.groups),
-    ]
+    more += [*(f"--extra={extra}" for extra in source.extras), *(f"--group={group}" for group in source.groups)]
     if "project" not in document:
         return more
     path = Path(PYPROJECT)
@@ -224,7 +168,7 @@ def _at_commit(requirement: Requirement, pin: Pin) -> str:
     return f"{pin.name}{extras} @ {pin.url}{marker}"
 
 
-def _kept_commits(source: DependencySource, existing: Mapping[str, Pin], upgrade: Upgrade) -> Iterator[str]:
+def _kept_commits(source: DependencySource, existing: Mapping[str, Pin], upgrade: Upgrade) -> Iterator[tuple[str, str]]:
     """A branch or tag in a VCS URL was frozen as a commit; it moves only when an upgrade is asked for. uv itself keeps
     only versions."""
     for declared in source.lines:
@@ -234,7 +178,7 @@ def _kept_commits(source: DependencySource, existing: Mapping[str, Pin], upgrade
         name = canonicalize_name(requirement.name)
         pin = existing.get(name)
         if pin and not upgrade.covers(name) and _repository(pin.url) == _repository(requirement.url):
-            yield _at_commit(requirement, pin)
+            yield name, _at_commit(requirement, pin)
 
 
 def _repository(url: str) -> tuple[str, str]:
@@ -304,17 +248,6 @@ def _form(aim: Aim) -> list[str]:
 
 def _read(output: Path, source: DependencySource) -> Resolution:
     return compiled_pins.read(output.read_text(encoding="utf-8"), source.path)
-
-
-def _lock_command(kind: str, upgrade: Upgrade) -> str:
-    names = upgrade.packages
-    if kind == UV_LOCK:
-        command = " ".join(
-            ["uv lock", *(["--upgrade"] if upgrade.all else (f"--upgrade-package {name}" for name in names))]
-        )
-    else:
-        command = " ".join(["poetry update", *(() if upgrade.all else (name.split("==")[0] for name in names))])
-    return f"{command}, then commit {kind}"
 
 
 def _written(path: Path, lines: Iterable[str]) -> Path:

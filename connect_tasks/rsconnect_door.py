@@ -112,10 +112,9 @@ def _write(directory: Path, request: ManifestRequest) -> None:
         environment, document = _environment(directory, request), str(directory / entrypoint)
         bundle.write_notebook_manifest_json(document, environment, theirs, extra, False, False, r_environment=renv)
     elif mode.kind == "notebook":
-        # With the slash the whole directory is listed; without it rsconnect looks beside the directory.
         document_or_all = str(directory / entrypoint) if entrypoint else None
         bundle.write_voila_manifest_json(
-            f"{where}/",
+            where,
             document_or_all,
             _environment(directory, request),
             (),
@@ -133,7 +132,7 @@ def _write(directory: Path, request: ManifestRequest) -> None:
     elif mode.kind == "model":
         bundle.write_tensorflow_manifest_json(where, (), dangling)
     elif mode.kind == "static":
-        page = bundle.create_html_manifest(f"{where}/", str(directory / (entrypoint or "index.html")), (), dangling)
+        page = bundle.create_html_manifest(where, str(directory / (entrypoint or "index.html")), (), dangling)
         bundle.write_manifest_json(directory / MANIFEST, page.get_flattened_copy().data)
     else:
         if mode is app_mode.SHINY:

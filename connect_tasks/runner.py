@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from .arguments import Options
-from .configuration import App, for_path, load, resolve, resolve_all
+from .configuration import TARGET, App, for_path, load, resolve, resolve_all, resolve_every
 from .connect import Connect
 from .console import Console
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
@@ -92,7 +92,7 @@ def _run_apps(
                 connect=partial(_connect, environ=environ, redact=redact),
                 options=options,
             )
-            if len(apps) > 1:
+            if len(apps) > 1 and not verb.every_target:
                 console.line(f"{app.name}:")
             try:
                 deed(app, world, report)
@@ -118,6 +118,8 @@ def _run_alone(
 
 def _select(verb: Verb, options: Options, root: Path, directory: Path, environ: Mapping[str, str]) -> tuple[App, ...]:
     config = load(root) if options.path is None else for_path(root, directory / options.path)
+    if verb.every_target and not (options.target or environ.get(TARGET)):
+        return resolve_every(config, options.app, environ)
     if options.app is None and verb.several_apps:
         return resolve_all(config, options.target, environ)
     return (resolve(config, options.app, options.target, environ),)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from packaging.version import InvalidVersion, Version
 
 from .clone_address import repository_name
 from .configuration import App
-from .connect import Bundle, Connect, ContentItem, RepositorySettings, User, same_repository
-from .errors import ContentMissing, ContentNotGitBacked, Problem, RoleTooLow, raise_all
+from .connect import Bundle, Connect, ContentItem, RepositorySettings, User
+from .content_lookup import Found, find_content, may_change, not_ours_to_change
+from .deployment_records import DeploymentRecord
+from .errors import ContentNotGitBacked, Problem, RoleTooLow
 
 #: Connect knows drafts since this version (rsconnect-python's own threshold).
 DRAFTS_SINCE = Version("2025.06.0")
-#: Items asked for their link when nothing better tells which one is ours.
-LINKS_LOOKED_AT = 200
-PARALLEL_READS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +28,11 @@ class ServerFacts:
     found_by: str | None
     repository: RepositorySettings | None
     bundles: tuple[Bundle, ...]  # newest first
-    variables: tuple[str, ...]
+    variables: tuple[str, ...]  # names of the environment variables
     vanity: str | None
     wanted_name: str
     wanted_link: RepositorySettings
+    notes: tuple[str, ...] = ()  # of the search for the item
 
     @property
     def drafts(self) -> bool | None:
@@ -65,11 +63,13 @@ def drafts_known(version: str | None) -> bool | None:
         return None
 
 
-def survey_server(connect: Connect, app: App, *, repository: str, branch: str) -> ServerFacts:
+def survey_server(
+    connect: Connect, app: App, *, repository: str, branch: str, records: Sequence[DeploymentRecord] = ()
+) -> ServerFacts:
     """Read all that a deploy of `app` needs to know.
 
-    `repository` and `branch` are what the item shall be linked to. Raises what the door raises, and `RoleTooLow`,
-    `ContentMissing`, `ContentNotGitBacked`.
+    `repository` and `branch` are what the item shall be linked to, `records` what other tools wrote down. Raises what
+    the door and `find_content` raise, and `RoleTooLow`, `ContentNotGitBacked`.
     """
     settings = connect.settings  # first: it answers without a key, so a dead server is not taken for a wrong key
     user = connect.user()
@@ -81,22 +81,27 @@ def survey_server(connect: Connect, app: App, *, repository: str, branch: str) -
             hint="ask an administrator for the publisher role, or use a publisher's key in CONNECT_API_KEY",
         )
     name = content_name(app, repository)
-    content, found_by = _find(connect, app, user, name, link)
+    found = find_content(connect, app, user, name=name, link=link, records=records)
+    content = found.content
+    if content is not None and not may_change(content, user):
+        raise not_ours_to_change(connect, content, user, found.by or "its name")
     linked = connect.repository(content.guid) if content else None
     bundles = connect.bundles(content.guid) if content else ()
-    raise_all(list(_objections(connect, content, linked, bundles, user)))
+    if content is not None and linked is None and bundles:
+        raise _not_git_backed(found, content, link)
     version = settings.get("version")
     return ServerFacts(
         version=version if isinstance(version, str) and version else None,
         user=user,
         content=content,
-        found_by=found_by,
+        found_by=found.by,
         repository=linked,
         bundles=bundles,
         variables=connect.environment_names(content.guid) if content and app.env else (),
         vanity=connect.vanity(content.guid) if content and app.vanity else None,
         wanted_name=name,
         wanted_link=link,
+        notes=found.notes,
     )
 
 
@@ -109,64 +114,19 @@ def content_name(app: App, repository: str) -> str:
     return slug.strip("-")[:64].ljust(3, "_")
 
 
-def _find(
-    connect: Connect, app: App, user: User, name: str, link: RepositorySettings
-) -> tuple[ContentItem | None, str | None]:
-    if app.guid is not None:
-        content = connect.content(app.guid)
-        if content is None:
-            raise ContentMissing(
-                f"the server has no content item {app.guid}",
-                where=connect.url,
-                hint="correct or remove `guid` in [tool.connect-tasks]; without it the item is found or created",
-            )
-        return content, "guid"
-    named = connect.list_content(name=name, owner=user.guid)
-    if named:
-        return named[0], "name"
-    linked = next(_linked(connect, link), None)
-    return (linked, "link") if linked else (None, None)
-
-
-def _linked(connect: Connect, link: RepositorySettings) -> Iterator[ContentItem]:
-    """Items that we may edit and that are linked to the same repository, branch and directory."""
-    editable = [item for item in islice(connect.list_content(), LINKS_LOOKED_AT) if item.may_edit]
-    if not editable:
-        return
-    with ThreadPoolExecutor(PARALLEL_READS) as pool:
-        for item, found in zip(editable, pool.map(lambda item: connect.repository(item.guid), editable), strict=True):
-            if found and same_link(found, link):
-                yield item
-
-
-def same_link(found: RepositorySettings, wanted: RepositorySettings) -> bool:
-    """The same place in the same repository; polling is a setting, not a place."""
-    return (
-        same_repository(found.repository, wanted.repository)
-        and found.branch == wanted.branch
-        and found.directory.strip("./") == wanted.directory.strip("./")
+def _not_git_backed(found: Found, item: ContentItem, link: RepositorySettings) -> Problem:
+    """To convert an item that was uploaded to is a decision; to leave it, what led to it has to go."""
+    convert = (
+        f"rsconnect deploy git --app-id {item.guid} --repository {link.repository} --branch {link.branch} "
+        f"--subdirectory {link.directory} --no-polling converts it"
     )
-
-
-def _objections(
-    connect: Connect,
-    content: ContentItem | None,
-    linked: RepositorySettings | None,
-    bundles: tuple[Bundle, ...],
-    user: User,
-) -> Iterator[Problem]:
-    if content is None:
-        return
-    if not content.may_edit and user.role != "administrator":
-        yield RoleTooLow(
-            f'the content item "{content.name}" belongs to {connect.user_name(content.owner)}, '
-            f"and {user.name} may not change it",
-            where=content.dashboard or content.url,
-            hint="ask them to add you as a collaborator, or set another `guid`",
-        )
-    if linked is None and bundles:
-        yield ContentNotGitBacked(
-            f'the content item "{content.name}" holds uploaded bundles and is not git-backed',
-            where=content.dashboard or content.url,
-            hint="choose another name with `content_name`, or delete the item in Connect if it is not needed any more",
-        )
+    leave = {
+        "guid": "another `guid`, or none, leaves it",
+        "name": "`content_name` in [tool.connect-tasks] leaves it and makes another",
+    }.get(found.by or "", f"without its entry in {found.by} it is left, and another item is found or made")
+    return ContentNotGitBacked(
+        f'the content item "{item.name}" (found by {found.by}) holds uploaded bundles and is not git-backed; '
+        "it is not converted silently",
+        where=item.dashboard or item.url,
+        hint=f"{convert}; {leave}",
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from .actions import Shipment
+from .actions import Action, SendVariables, Shipment
 from .app_tests import plan_tests
 from .candidate import Candidate
 from .commit_message import commit_message
@@ -19,6 +19,8 @@ from .release_facts import Facts, is_live
 from .release_plan import Decided, plan_release
 from .release_tag import ReleaseTag, plan_tag
 from .requirements_file import PinChange
+from .server_drift import VARIABLE
+from .takeover import refuse_another_bundle, refuse_other_link
 from .tree import MANIFEST
 from .world import World
 
@@ -89,8 +91,13 @@ def ship(
         generated_branch=branch,
         pull_request=world.options.pull_request,
         tag=_tag(app, world, candidate, message) if found.ship is None else None,
+        differences=tuple(one for one in facts.differences if world.options.force or not one.by_hand),
     )
     actions = plan_release(app, facts, decided)
+    notes = _left_alone(app, world, facts, decided, actions, ships)
+    report.notes += notes
+    for note in notes:
+        world.console.note(note)
     content = facts.server.content
     shipment = Shipment(
         app_tree=ships,
@@ -123,6 +130,18 @@ def ship(
         world.console.note(note)
     if done.live_commit is not None:
         world.console.note(f"{done.live_commit} is live at {report.url}")
+
+
+def _left_alone(
+    app: App, world: World, facts: Facts, decided: Decided, actions: Sequence[Action], ships: str
+) -> tuple[str, ...]:
+    """What somebody changed on the server and we leave. Raises where we can't go on without undoing it."""
+    sent = {f"{VARIABLE} {name}" for action in actions if isinstance(action, SendVariables) for name in action.names}
+    left = [one for one in facts.differences if one not in decided.differences and one.of not in sent]
+    refuse_other_link(app, facts, actions, left)
+    if not decided.in_sync and not world.options.force and not world.options.pull_request:
+        refuse_another_bundle(app, world, facts, ships=ships, commit=decided.ship)
+    return (*facts.server.notes, *(f"left as it is: {one}; --force sets it" for one in left))
 
 
 def _tag(app: App, world: World, candidate: Candidate, message: str) -> ReleaseTag | None:

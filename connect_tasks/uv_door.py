@@ -22,6 +22,9 @@ _REACH = re.compile(
     r"UV_(INDEX(_.*)?|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|KEYRING_PROVIDER|INSECURE_HOST|NATIVE_TLS|SYSTEM_CERTS|OFFLINE|CACHE_DIR|NO_CACHE"
     r"|HTTP_.*|REQUEST_TIMEOUT|CONCURRENT_.*|LINK_MODE|CONFIG_FILE|NO_CONFIG|CREDENTIALS_DIR|EXCLUDE_NEWER|PYTHON_INSTALL_DIR|LOCK_TIMEOUT)"
 )
+#: What starts a new cause or hint.
+_ITEM = re.compile(r"\s*(?:[×├╰│─▶]+\s*)*(?P<word>error:|cause:|Caused by:|hint:|warning:)|\s*(?:×|[├╰]─▶)")
+_LONGEST = 700
 _FOREIGN = {
     "VIRTUAL_ENV",
     "CONDA_PREFIX",
@@ -84,9 +87,7 @@ class Uv:
         `quiet` keeps greetings out of a failure's reasons; `pip freeze` of uv 0.9 takes it for "no output at all".
         """
         more = [*(["--quiet"] if quiet else []), *(["--offline"] if offline or self.offline else [])]
-        return process.run(
-            [self.binary, *arguments, "--quiet", *more], cwd=self.directory, env=self.env, timeout=timeout
-        )
+        return process.run([self.binary, *arguments, *more], cwd=self.directory, env=self.env, timeout=TIMEOUT)
 
     def fetch(self, *arguments: str | Path, cached: bool = True) -> process.Completed:
         """One command that may need packages: from the cache if that suffices (25 ms against 200 of questions to the
@@ -102,14 +103,27 @@ class Uv:
 
     def failure(self, done: process.Completed, deed: str, *, where: str | None = None) -> ResolutionFailed:
         """uv's several lines as our one: its causes, secrets masked."""
-        lines = [line.strip(" \t×│├╰─▶") for line in done.error_text.splitlines()]
-        lines = [line for line in lines if line and not line.startswith("warning:")]
-        hints = [line.removeprefix("hint:").strip() for line in lines if line.startswith("hint:")]
-        causes = [
-            re.sub(r"^(error|cause):\s*", "", line).rstrip(".:") for line in lines if not line.startswith("hint:")
-        ]
+        causes, hints = reasons(done.error_text)
         reason = self.redact(": ".join(causes)) or f"uv ended with exit status {done.status}"
-        if len(reason) > 700:
-            reason = f"{reason[:400]} ... {reason[-280:]}"
-        kind = RequirementsConflict if "No solution found" in done.error_text else ResolutionFailed
+        if len(reason) > _LONGEST:
+            reason = f"{reason[: _LONGEST // 2]} ... {reason[-_LONGEST // 2 :]}"
+        kind = RequirementsConflict if "No solution found" in reason else ResolutionFailed
         return kind(f"{deed}: {reason}", where=where, hint=self.redact(hints[0]) if hints else None)
+
+
+def reasons(error_text: str) -> tuple[list[str], list[str]]:
+    """Causes and hints of a failed uv, each in one line. It wraps its lines, and every minor draws its tree anew."""
+    causes: list[str] = []
+    hints: list[str] = []
+    current: list[str] | None = None
+    for raw in error_text.splitlines():
+        match = _ITEM.match(raw)
+        text = (raw[match.end() :] if match else raw).strip(" \t│╰├─▶")
+        if match:
+            word = match["word"] or ""
+            current = None if word == "warning:" else hints if word == "hint:" else causes
+            if current is not None:
+                current.append(text)
+        elif current and text:
+            current[-1] = f"{current[-1]} {text}".strip()
+    return [cause.rstrip(".:") for cause in causes if cause], hints

@@ -5,6 +5,7 @@ Cheap to import.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,8 +15,8 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType(
     {
         0: "done, or nothing to do",
         1: "failed",
-        2: "changes pending or drift (check)",
-        3: "live but unhealthy",
+        2: "changes pending or drift (check, status)",
+        3: "live but unhealthy (status)",
         4: "usage or configuration",
         5: "another run holds the lock",
         75: "temporary: try again",
@@ -47,6 +48,7 @@ class Verb:
     own: tuple[Argument, ...] = ()
     examples: tuple[str, ...] = ("",)  # arguments of calls that make sense
     several_apps: bool = True  # without --app it is done for each app in turn
+    every_target: bool = False  # without --target it looks at each of them, and its deed prints one line for each
     needs_app: bool = True  # and a repository
 
     @property
@@ -68,8 +70,17 @@ def _port(text: str) -> int:
     return number
 
 
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError
+    return number
+
+
 # argparse names the type in its message: "invalid reason value: ''"
-_reason.__name__, _port.__name__ = "reason", "port"
+_reason.__name__, _port.__name__, _seconds.__name__ = "reason", "port", "seconds"
+#: `status --wait` without a number: Connect polls each quarter of an hour, and then it deploys.
+WAIT = 1800.0
 
 WHICH = (
     _argument("--app", metavar="NAME", help="the app, where several are configured"),
@@ -96,6 +107,7 @@ _ALLOW_DIRTY = _argument(
 _PULL_REQUEST = _argument(
     "--pull-request", action="store_true", help="push to a side branch and print the page that opens a pull request"
 )
+_STAGED = _argument("--staged", action="store_true", help="look at the index instead of HEAD, as a hook does")
 _FORCE = _argument("--force", action="store_true", help="deploy again although the app is live already")
 
 VERBS: tuple[Verb, ...] = (
@@ -115,7 +127,7 @@ VERBS: tuple[Verb, ...] = (
         manual="Made by rsconnect-python from an export of HEAD with the requirements.txt of the work tree: "
         "untracked files are never in it. Writes that one file, commits nothing.",
         deed="manifest:manifest",
-        own=(_OFFLINE,),
+        own=(_STAGED, _OFFLINE),
     ),
     Verb(
         name="test",
@@ -132,7 +144,7 @@ VERBS: tuple[Verb, ...] = (
         summary="Say whether the committed requirements and manifest describe their commit.",
         manual="Offline, and changes nothing: fit for a pull request's CI and for a pre-commit hook.",
         deed="check:check",
-        own=(_argument("--staged", action="store_true", help="look at the index instead of HEAD"),),
+        own=(_STAGED,),
         examples=("", "--staged", "--path DIR --json -"),
     ),
     Verb(
@@ -168,6 +180,59 @@ VERBS: tuple[Verb, ...] = (
         deed="release:release",
         own=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _PULL_REQUEST, _FORCE),
         examples=("", "--target production --json report.json", "--upgrade"),
+    ),
+    Verb(
+        name="status",
+        summary="Say how far the app has come: work tree, committed, pushed, fetched, live; in sync, healthy.",
+        manual="One line for each app and target. In sync: the live commit holds the app as HEAD does, and the item on "
+        "the server is as configured. Reads, and changes nothing. Exit code 0: in sync and healthy; 2: changes are "
+        "pending, or somebody changed the item by hand; 3: live but unhealthy.",
+        deed="status:status",
+        own=(
+            _argument(
+                "--wait",
+                type=_seconds,
+                nargs="?",
+                const=WAIT,
+                metavar="SECONDS",
+                help=f"wait until it is in sync and healthy ({WAIT:g} seconds, where no number is given)",
+            ),
+        ),
+        examples=("", "--wait 900 --json -", "--target production"),
+        every_target=True,
+    ),
+    Verb(
+        name="rollback",
+        summary="Put an earlier version live again, out of the bundles that the server has kept.",
+        manual="Without --to: the version before the live one. It is visited as a draft, activated and visited again; "
+        "polling is switched off, since it would undo the rollback. Nothing is committed or pushed. A `release` while "
+        "HEAD still holds the version that was left stops and says so; a fix goes out as usual.",
+        deed="rollback:rollback",
+        own=(
+            _argument(
+                "--to", metavar="N|SHA|BUNDLE", help="how many versions back, a commit, or a bundle (default: 1 back)"
+            ),
+        ),
+        examples=("", "--to 2", "--to 3f2a1b9c --target production"),
+        several_apps=False,
+    ),
+    Verb(
+        name="promote",
+        summary="Deploy to one target exactly what is live and healthy on another.",
+        manual="What is live on the source must be the app as it is at HEAD, and its page healthy. It is deployed as by "
+        "`deploy --target`, and both servers' records are compared at the end: they must name the same tree of the app.",
+        deed="promote:promote",
+        own=(
+            _argument(
+                "--from", dest="source_target", required=True, metavar="NAME", help="the target that it is live on"
+            ),
+            _argument("--to", dest="target", required=True, metavar="NAME", help="the target that it is promoted to"),
+            _EVIDENCE,
+            _NO_TEST,
+            _FORCE,
+            _OFFLINE,
+        ),
+        examples=("--from staging --to production",),
     ),
     Verb(
         name="rehearse",

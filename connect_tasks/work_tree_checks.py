@@ -1,4 +1,5 @@
-"""What in the work tree, the index or the tree of the app would stop a release; each check answers with problems, none raises."""
+"""What in the work tree, the index or the tree of the app would stop a release; each check answers with problems, none
+raises."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def place(noxfile: str, directory: Path) -> Path:
 def environment(**changes: str) -> dict[str, str]:
     """Ours, with this checkout importable, and the Python that runs the tests first on PATH."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return env | {"PYTHONPATH": str(ROOT), "PATH": path, "NOX_SCRIPT_MODE": "", **changes}
 
 

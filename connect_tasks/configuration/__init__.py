@@ -6,10 +6,11 @@ app's `targets.T`.
 
 from .merging import explain
 from .reader import app_names, for_path, load
-from .selection import resolve, resolve_all
+from .selection import TARGET, resolve, resolve_all, resolve_every
 from .values import App, Config, Layer, TestSettings, VerifySettings
 
 __all__ = [
+    "TARGET",
     "App",
     "Config",
     "Layer",
@@ -21,4 +22,5 @@ __all__ = [
     "load",
     "resolve",
     "resolve_all",
+    "resolve_every",
 ]

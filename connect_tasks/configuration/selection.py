@@ -37,6 +37,17 @@ def resolve_all(config: Config, target: str | None, environ: Mapping[str, str]) 
     return tuple(_select(config, name, target or environ.get(TARGET)) for name in names)
 
 
+def resolve_every(config: Config, app: str | None, environ: Mapping[str, str]) -> tuple[App, ...]:
+    """Every app, or the named one, on each target that it knows, for verbs that only look; without targets as it is.
+
+    Raises AppUnknown.
+    """
+    name = app or environ.get(APP)
+    chosen = [_select(config, name, None)] if name else config.apps
+    known = {each.name: [there for there in config.on_targets if there.name == each.name] for each in chosen}
+    return tuple(place for each in chosen for place in known[each.name] or [each])
+
+
 def _select(config: Config, name: str, target: str | None) -> App:
     plain = {app.name: app for app in config.apps}
     if name not in plain:

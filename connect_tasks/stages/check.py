@@ -39,5 +39,12 @@ def check(app: App, world: World, report: Report) -> None:
         raise Drift(
             f"what is committed does not describe its commit: {count} difference{'s' if count > 1 else ''}",
             where=app.path,
-            hint="nox -s freeze manifest commit",
+            hint=_repair(world),
         )
+
+
+def _repair(world: World) -> str:
+    """The command that mends it."""
+    if world.options.path is not None:
+        return f"python -m connect_tasks manifest --path {world.options.path}"
+    return "nox -s freeze manifest commit"

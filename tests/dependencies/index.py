@@ -103,6 +103,7 @@ def serve(index: Index) -> Iterator[Index]:
             if status == 401:
                 self.send_header("WWW-Authenticate", 'Basic realm="index"')
             self.send_header("Content-Type", "text/html" if body.startswith(b"<!") else "application/octet-stream")
+            self.send_header("Cache-Control", "no-cache")  # what was just published is there
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command == "GET":

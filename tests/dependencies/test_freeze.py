@@ -170,12 +170,16 @@ def test_includes_and_constraints_of_tracked_files(app: Path, freeze: Freeze) ->
     assert [change.via for change in frozen.changes] == [("web",), ()]
 
 
-def test_hashes_where_they_are_asked_for_and_kept_afterwards(app: Path, freeze: Freeze) -> None:
+def test_hashes_where_they_are_asked_for_and_kept_afterwards(app: Path, freeze: Freeze, index: Index) -> None:
     (app / "requirements.in").write_text("--require-hashes\ncore\n")
     frozen = freeze()
     assert "core==1.1 \\\n    --hash=sha256:" in frozen.text.decode()
     (app / "requirements.in").write_text("core\n")
     assert freeze().text.decode() == frozen.text.decode()
+    index.files["core"]["core-1.1-py2-none-any.whl"] = index.files["core"]["core-1.1-py3-none-any.whl"]
+    index.asked.clear()
+    assert freeze().text.decode() == frozen.text.decode()
+    assert index.asked == []
 
 
 def test_no_dependencies_at_all(app: Path, freeze: Freeze) -> None:

@@ -173,8 +173,8 @@ def test_polling_deploys_a_moved_head_once(tmp_path: Path) -> None:
         source.commit(app_files())
         settings = {"repository": source.url, "polling": True}
         api.made("PUT", f"v1/content/{guid}/repository", settings)
-        time.sleep(0.4)
-        assert api.made("GET", f"v1/content/{guid}/bundles") == []  # nobody has said that it may go live
+        never = api.made("POST", "v1/content", {})["guid"]  # linked, but nobody has said that it may go live
+        api.made("PUT", f"v1/content/{never}/repository", settings)
         api.deployed(guid)
         commit = source.commit(app_files("two"))
         api.deployed(guid)  # poll and trigger may both see this commit
@@ -192,6 +192,9 @@ def test_polling_deploys_a_moved_head_once(tmp_path: Path) -> None:
         while not api.made("GET", f"v1/content/{guid}/repository")["last_error"]:
             time.sleep(0.05)
         assert api.visit(f"/content/{guid}/").text.startswith("three ")
+        # Several rounds have gone by.
+        assert api.made("GET", f"v1/content/{never}/bundles") == []
+        assert api.made("GET", f"v1/content/{never}/repository")["last_known_commit"] is None
 
 
 def test_older_servers_can_be_rehearsed(tmp_path: Path) -> None:

@@ -121,6 +121,13 @@ def test_a_document_that_is_not_there() -> None:
     assert caught.value.hint == 'entrypoint = "new.ipynb"'
 
 
+@pytest.mark.parametrize(("mode", "path"), [("notebook", "nb/x.ipynb"), ("html", "nb/x.html"), ("quarto", "nb/x.qmd")])
+def test_a_document_further_down_has_its_manifest_beside_it(mode: str, path: str) -> None:
+    with pytest.raises(EntrypointWrong, match="not at the top") as caught:
+        detect({path: ""}, mode, path)
+    assert caught.value.hint == 'let `path` end in "nb"'
+
+
 def test_names_of_modes() -> None:
     assert find_mode("api") is find_mode("flask") is find_mode("python-api")
     with pytest.raises(ModeUnknown, match="flsk") as caught:

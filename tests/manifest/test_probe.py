@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -55,6 +56,18 @@ def test_it_runs_on_every_python_that_connect_may_have(minor: str, tmp_path: Pat
         verify_entrypoint(interpreter.path, app, "flask", "slow", app_env, 0.5)
 
 
+def test_a_flood_of_output_does_not_fill_the_disk(tmp_path: Path, app_env: dict[str, str]) -> None:
+    flood = "import time\nfor _ in range(200):\n    print('x' * 1_000_000, flush=True)\n    time.sleep(0.01)\n"
+    write_files(tmp_path / "app", {"app.py": flood + WSGI})
+    request = {"directory": str(tmp_path / "app"), "module": "app", "name": "app", "mode": "python-api", "timeout": 60}
+    argument = json.dumps({**request, "result": str(tmp_path / "result.json")})
+    with (tmp_path / "output").open("wb") as output:
+        subprocess.run([sys.executable, "-I", SOURCE, argument], env=app_env, stdout=output, start_new_session=True)
+
+    assert json.loads((tmp_path / "result.json").read_text())["outcome"] == "found"
+    assert (tmp_path / "output").stat().st_size < 100_000_000, "half of what was printed"
+
+
 @pytest.fixture(scope="module")
 def pytest_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_environment(tmp_path_factory.mktemp("tested") / "venv", "pytest", "pytest-xdist", python=sys.executable)
@@ -69,14 +82,18 @@ def run_pytest(python: Path, app: Path, env: dict[str, str], *arguments: str) ->
 def test_inside_a_test_run_it_finds_what_it_finds_alone(
     workers: tuple[str, ...], tmp_path: Path, pytest_python: Path, app_env: dict[str, str]
 ) -> None:
-    app, result = tmp_path / "app", tmp_path / "result.json"
-    write_files(app, {"app.py": WSGI, "test_app.py": "import app\n\ndef test():\n    assert callable(app.app)\n"})
-    guess = detect({}, "flask", "app:app")
+    app, result, made = tmp_path / "app", tmp_path / "result.json", tmp_path / "made"
+    factory = f"def create_app():\n    open({str(made)!r}, 'a').write('once ')\n    return app\n"
+    write_files(
+        app, {"app.py": WSGI + factory, "test_app.py": "import app\n\ndef test():\n    assert callable(app.app)\n"}
+    )
+    guess = detect({}, "flask", "app:create_app")
     env = app_env | pytest_environment(app, guess, result)
     done = run_pytest(pytest_python, app, env, *workers)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert verify_from_pytest(app, guess, result) == guess
+    assert made.read_text() == "once ", "one process looks, the workers do not"
 
 
 def test_inside_a_test_run_it_says_what_is_wrong(tmp_path: Path, pytest_python: Path, app_env: dict[str, str]) -> None:

@@ -21,7 +21,14 @@ def test_a_deploy_branch_holds_what_ships_and_main_stays(workshop: Workshop) -> 
     tip = workshop.remote("refs/heads/deploy/production")
     assert ran.report["live_commit"] == ran.report["pushed"] == tip
     files = set(workshop.git("ls-tree", "-r", "--name-only", tip or "").splitlines())
-    assert files == {".python-version", "app.py", "manifest.json", "pyproject.toml", "requirements.in", "requirements.txt"}
+    assert files == {
+        ".python-version",
+        "app.py",
+        "manifest.json",
+        "pyproject.toml",
+        "requirements.in",
+        "requirements.txt",
+    }
     assert set(json.loads(workshop.git("show", f"{tip}:manifest.json"))["files"]) == files - {"manifest.json"}
     assert f"Source-Commit: {source}" in workshop.git("show", "--no-patch", "--format=%B", tip or "")
 
@@ -68,7 +75,9 @@ def test_a_pull_request_waits_for_a_person(workshop: Workshop) -> None:
     assert any("merge it into main" in note for note in ran.report["notes"])
     side = [ref for ref in workshop.git("ls-remote", "--heads", "origin").split() if "connect-tasks/" in ref]
     assert len(side) == 1
-    workshop.git("push", "--quiet", "origin", f"{workshop.git('ls-remote', 'origin', side[0]).split()[0]}:refs/heads/main")
+    workshop.git(
+        "push", "--quiet", "origin", f"{workshop.git('ls-remote', 'origin', side[0]).split()[0]}:refs/heads/main"
+    )
     workshop.git("pull", "--quiet", "--ff-only", "origin", "main")
     merged = workshop.run("release")
     assert merged.status == 0, merged.said

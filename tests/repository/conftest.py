@@ -23,6 +23,13 @@ from connect_tasks.tree import FILE, Blob
 APP_FILES = {"app.py": "app = 1\n", "static/style.css": "body {}\n", ".python-version": "3.11\n"}
 GENERATED_FILES = {"requirements.txt": b"flask==3.0.0\n", "manifest.json": b'{"version": 1}\n'}
 
+GIT_VERSION = tuple(
+    int(part)
+    for part in subprocess.run(["git", "version"], capture_output=True, text=True, check=True)
+    .stdout.split()[2]
+    .split(".")[:2]
+)
+
 
 def git(*args: str, cwd: Path, check: bool = True, **env: str) -> str:
     """The user's own git, as in a terminal."""
@@ -91,7 +98,7 @@ class Clone:
         return git("rev-parse", "--verify", "-q", f"refs/heads/{branch}", cwd=self.remote, check=False) or None
 
     def hook(self, name: str, script: str) -> None:
-        path = Path(self("rev-parse", "--path-format=absolute", "--git-path", f"hooks/{name}"))
+        path = self.root / self("rev-parse", "--git-path", f"hooks/{name}")
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)

@@ -1,4 +1,5 @@
-"""The commit of the generated files: only them, by the user's hooks and signer, and nothing of the user's work moves."""
+"""The commit of the generated files: only them, by the user's hooks and signer, and nothing of the user's work
+moves."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ def test_every_hook_runs_and_the_users_index_is_not_locked_meanwhile(clone: Clon
     for name in ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"):
         clone.hook(
             name,
-            f'test -e "$(git rev-parse --git-dir)/index.lock" && echo locked >> ../ran; echo {name} >> "$(git rev-parse --git-common-dir)/ran"',
+            'ran="$(git rev-parse --git-dir)/ran"\n'
+            f'test -e "$(git rev-parse --git-dir)/index.lock" && echo locked >> "$ran"; echo {name} >> "$ran"',
         )
     commit(clone)
     assert (clone.root / ".git/ran").read_text().split() == [
@@ -84,7 +86,6 @@ def test_every_hook_runs_and_the_users_index_is_not_locked_meanwhile(clone: Clon
         "commit-msg",
         "post-commit",
     ]
-    assert not (clone.root.parent / "ran").exists()
 
 
 def test_the_message_is_what_commit_msg_made_of_it(clone: Clone) -> None:
@@ -136,7 +137,7 @@ def test_a_hook_with_a_background_child_does_not_hold_us(clone: Clone) -> None:
     started = time.monotonic()
     try:
         commit(clone)
-        assert time.monotonic() - started < 25  # noqa: PLR2004  # the child sleeps 30
+        assert time.monotonic() - started < 25  # the child sleeps 30
     finally:
         subprocess.run(["kill", (clone.root / ".git/child").read_text().strip()], check=True)
 
@@ -144,7 +145,8 @@ def test_a_hook_with_a_background_child_does_not_hold_us(clone: Clone) -> None:
 def test_a_commit_of_the_users_during_the_hook_wins(clone: Clone) -> None:
     clone.hook(
         "pre-commit",
-        'test -e .git/once && exit 0; touch .git/once; env -u GIT_INDEX_FILE sh -c "echo x > docs/new.md; git add docs/new.md; git commit -qm theirs"',
+        "test -e .git/once && exit 0; touch .git/once; unset GIT_INDEX_FILE\n"
+        "echo x > docs/new.md; git add docs/new.md; git commit -qm theirs",
     )
     with pytest.raises(CommitFailed, match="commit was made while"):
         commit(clone)

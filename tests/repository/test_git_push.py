@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from connect_tasks.errors import PushRaceLost, PushRejected, RemoteUnreachable
-from connect_tasks.git_push import push
+from connect_tasks.git_push import Pushed, push
 from connect_tasks.replay import Replay
 
 from .conftest import GENERATED_FILES, Clone
@@ -15,7 +15,7 @@ from .conftest import git as run_git
 from .test_generated_commit import commit
 
 
-def pushed(clone: Clone, sha: str, timeout: float = 20.0, replay: bool = True):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def pushed(clone: Clone, sha: str, timeout: float = 20.0, replay: bool = True) -> Pushed:
     return push(
         clone.git, "origin", "main", sha, timeout=timeout, replay=Replay(directory=clone.app.path) if replay else None
     )

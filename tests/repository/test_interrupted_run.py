@@ -71,7 +71,12 @@ def test_killed_while_a_hook_of_the_commit_runs(clone: Clone, hook: str) -> None
         child.kill()
     os.killpg(int((clone.root / ".git/pid").read_text()), signal.SIGKILL)
     left = clone.snapshot()
-    assert (left.head, left.refs, left.remote_refs, left.index) == (before.head, before.refs, before.remote_refs, before.index)
+    assert (left.head, left.refs, left.remote_refs, left.index) == (
+        before.head,
+        before.refs,
+        before.remote_refs,
+        before.index,
+    )
     assert not (clone.root / ".git/index.lock").exists()
     (clone.root / f".git/hooks/{hook}").unlink()
     assert finish(clone) == ()

@@ -10,6 +10,8 @@ from .conftest import Clone
 from .conftest import git as run_git
 from .test_generated_commit import commit
 
+GITLAB_QUESTION = "merge_request%5Bsource_branch%5D=connect-tasks%2Fs-1&merge_request%5Btarget_branch%5D=main"
+
 
 @pytest.mark.parametrize(
     ("remote", "page"),
@@ -25,8 +27,7 @@ from .test_generated_commit import commit
         ),
         (
             "https://user:token@gitlab.example.com:8443/group/sub/sales.git",
-            "https://gitlab.example.com:8443/group/sub/sales/-/merge_requests/new"
-            "?merge_request%5Bsource_branch%5D=connect-tasks%2Fs-1&merge_request%5Btarget_branch%5D=main",
+            "https://gitlab.example.com:8443/group/sub/sales/-/merge_requests/new?" + GITLAB_QUESTION,
         ),
         (
             "git@bitbucket.org:acme/sales.git",

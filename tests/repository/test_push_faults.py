@@ -55,12 +55,15 @@ def test_a_lost_answer_is_not_pushed_twice(over_http: Clone, served: HttpRemote)
     assert over_http("rev-list", "--count", "origin/main") == "1"
 
 
-def test_a_lost_answer_with_somebody_elses_commit_on_top_counts(over_http: Clone, served: HttpRemote, clone_of: Callable[..., Clone]) -> None:
+def test_a_lost_answer_with_somebody_elses_commit_on_top_counts(
+    over_http: Clone, served: HttpRemote, clone_of: Callable[..., Clone]
+) -> None:
     """The remote took ours, the answer was lost, and another push came before we asked."""
     served.faults = ["lost"]
     hook = over_http.remote / "hooks/post-receive"
     hook.write_text(
-        "#!/bin/sh\nread old new ref\nexport GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x\n"
+        "#!/bin/sh\nread old new ref\nexport GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x\n"
+        "export GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x\n"
         'git update-ref "$ref" "$(git commit-tree -p "$new" -m theirs "$new^{tree}")"\n'
     )
     hook.chmod(0o755)

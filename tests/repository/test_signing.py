@@ -18,18 +18,22 @@ from connect_tasks.git_push import push
 from connect_tasks.release_tag import plan_tag
 from connect_tasks.replay import Replay
 
-from .conftest import Clone
+from .conftest import GIT_VERSION, Clone
 from .test_deploy_branch import BRANCH, ship, wanted
 from .test_generated_commit import commit
 from .test_git_push import land
 
 
 @pytest.fixture(params=["ssh", "gpg"])
-def signing(request: pytest.FixtureRequest, clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def signing(
+    request: pytest.FixtureRequest, clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """A clone whose user signs commits and tags."""
     clone("config", "commit.gpgSign", "true")
     clone("config", "tag.gpgSign", "true")
     if request.param == "ssh":
+        if GIT_VERSION < (2, 34):
+            pytest.skip("this git does not sign with ssh keys")
         key = tmp_path / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         (tmp_path / "signers").write_text(f"ada@example.org {key.with_suffix('.pub').read_text()}")

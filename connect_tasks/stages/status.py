@@ -1,0 +1,165 @@
+"""`status`: how far the app has come, from the work tree to a healthy page. Reads, and changes nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ..configuration import App
+from ..configuration_history import at_hand, find_differences
+from ..connect import Connect
+from ..deploy_branch import source_of
+from ..errors import LiveUnhealthy, NoCommits, NotInSync, Problem, RemoteUnreachable, ServerUnreachable
+from ..git import Git
+from ..health import complaint
+from ..live_state import Held, LiveState, Sync
+from ..outcome import Report, recorded
+from ..release_facts import survey_item
+from ..server_survey import ServerFacts
+from ..takeover import FORWARD, left_behind
+from ..world import World
+
+#: The first pause between two looks, and the longest, in seconds.
+PAUSE, LONGEST_PAUSE = 0.5, 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """This side: HEAD, the work tree, the remote."""
+
+    commit: str
+    tree: str | None
+    changed: tuple[str, ...]
+    untracked: tuple[str, ...]
+    pushed: str | None
+
+
+def status(app: App, world: World, report: Report) -> None:
+    """Print one line. Raises `NotInSync` (exit code 2) or `LiveUnhealthy` (3), with `--wait` only after that time."""
+    wait = world.options.wait
+    if wait is None:
+        with recorded(report, "status"):
+            state = _look(app, world, _here(app, world, report))
+    else:
+        with world.console.stage(report, "wait") as stage:
+            state = _wait(app, world, report, wait)
+            stage.detail = f"{state.sync}, {state.health}"
+    report.state = state.as_json()
+    report.commit, report.pushed = state.committed.commit, state.pushed.commit
+    report.bundle, report.live_commit, report.url = state.bundle, state.live.commit, state.url
+    world.console.line(str(state))
+    problem = _problem(app, state)
+    if problem is not None:
+        raise problem
+
+
+def _wait(app: App, world: World, report: Report, seconds: float) -> LiveState:
+    """The state once it is good, else the last one. A server that is away for a moment is waited for, too."""
+    here = _here(app, world, report)
+    deadline, pause = time.monotonic() + seconds, PAUSE
+    while True:
+        over = time.monotonic() + pause >= deadline
+        try:
+            state = _look(app, world, here)
+        except ServerUnreachable:
+            if over:
+                raise
+        else:
+            if state.is_good or over:
+                return state
+            world.console.progress(f"{state.sync}, {state.health}")
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _here(app: App, world: World, report: Report) -> Here:
+    git = world.git
+    head = git.head()
+    if head.commit is None:
+        raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
+    branch = app.deploy_branch or app.branch or head.branch
+    pushed = None
+    try:
+        pushed = git.remote_tip(app.remote, branch) if branch else None
+    except RemoteUnreachable as unreachable:
+        report.notes.append(unreachable.message)
+        world.console.note(unreachable.message)
+    changes = git.changes(app.path)
+    return Here(
+        commit=head.commit,
+        tree=git.tree_id(head.commit, app.path),
+        changed=tuple(changes.tracked),
+        untracked=tuple(changes.untracked),
+        pushed=pushed,
+    )
+
+
+def _look(app: App, world: World, here: Here) -> LiveState:
+    connect, server = survey_item(app, world)
+    active, live = server.active, server.live_commit
+    content = server.content
+    left = left_behind(
+        app,
+        world,
+        server,
+        tips=(here.commit, here.pushed),
+        is_ours=lambda commit: _held(app, world.git, here, commit).same is True,
+    )
+    return LiveState(
+        app=app.name,
+        target=app.target,
+        changed=here.changed,
+        untracked=here.untracked,
+        committed=Held(commit=here.commit, same=True),
+        pushed=_held(app, world.git, here, here.pushed),
+        fetched=_held(app, world.git, here, server.repository.last_known_commit if server.repository else None),
+        live=_held(app, world.git, here, live),
+        bundle=active.id if active else None,
+        left_behind=left.id if left else None,
+        differences=find_differences(
+            world.git, app, server, remote=app.remote, scratch=lambda: world.place("configured")
+        ),
+        sick=_sick(app, connect, server),
+        url=connect.page_url(content.guid) if content else None,
+    )
+
+
+def _held(app: App, git: Git, here: Here, commit: str | None) -> Held:
+    """A commit, compared with HEAD by the app's tree; a generated commit by the one that it was made from."""
+    if commit is None or commit == here.commit:
+        return Held(commit=commit, same=commit is not None)
+    if not at_hand(git, app.remote, commit):
+        return Held(commit=commit)
+    source = (source_of(git, commit) or commit) if app.deploy_branch else commit
+    return Held(commit=commit, same=git.tree_id(source, app.path) == here.tree)
+
+
+def _sick(app: App, connect: Connect, server: ServerFacts) -> str | None:
+    """What is wrong with the live page, by one visit."""
+    if server.content is None or server.active is None:
+        return None
+    url = connect.page_url(server.content.guid, app.verify.path)
+    try:
+        return complaint(connect.visit(url, timeout=app.verify.timeout), app.verify)
+    except ServerUnreachable as silent:
+        return silent.message
+
+
+def _problem(app: App, state: LiveState) -> Problem | None:
+    """The worse of the two columns; the sync column stands in the line in any case."""
+    if state.sick:
+        hint = "read the app's log in Connect's dashboard; nox -s rollback puts the version before it live"
+        return LiveUnhealthy(f"{app.name} is live but unhealthy: {state.sick}", where=state.url, hint=hint)
+    if state.sync is Sync.IN_SYNC:
+        return None
+    message, hint = {
+        Sync.ABSENT: ("nothing is live", "nox -s release"),
+        Sync.UNKNOWN: (f"the live commit {state.live.commit or ''} is not in this clone or its remote", "git fetch"),
+        Sync.PENDING: (f"{state.live} is live, HEAD is {state.committed}", "nox -s release"),
+        Sync.ROLLED_BACK: (f"bundle {state.bundle} was activated after HEAD's bundle {state.left_behind}", FORWARD),
+        Sync.DRIFT: (
+            "; ".join(map(str, state.differences)),
+            "nox -s release, and -- --force for what was changed by hand",
+        ),
+    }[state.sync]
+    return NotInSync(f"{app.name} is not in sync: {message}", where=state.url, hint=hint)
