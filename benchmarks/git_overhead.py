@@ -180,7 +180,9 @@ def _environment(scratch: Path) -> dict[str, str]:
 def _git(directory: Path, *args: str, **env: str) -> str:
     """Bare git, as cheap as Python can start it."""
     scratch = next(parent for parent in directory.parents if (parent / "gitconfig").exists())
-    done = subprocess.run(["git", *args], cwd=directory, env={**_environment(scratch), **env}, capture_output=True)
+    done = subprocess.run(
+        ["git", *args], cwd=directory, env={**_environment(scratch), **env}, capture_output=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(f"git {args}: {done.stderr.decode()}")
     return done.stdout.decode().strip()

@@ -153,16 +153,19 @@ def unexpected(what: str, where: str | None = None) -> Problem:
     return ServerRefused(f"the server's answer is not what Connect answers ({what})", where=where, hint=_ITSELF)
 
 
-def sent_elsewhere(location: str, where: str) -> Problem:
+def sent_elsewhere(location: str, where: str, *, status: int | None = None) -> Problem:
     """A redirect of an API call: another host, http to https, or a sign-on page."""
     parts = urlsplit(location)
     there = (
-        f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else location.split("?", maxsplit=1)[0]
+        f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        if parts.netloc
+        else location.split("?", maxsplit=1)[0]
     )
     return ServerRefused(
         f"the server sends us to another address, {excerpt(there)}; our key does not go there",
         where=where,
         hint="use the address of Connect itself as `server` (a sign-on page or a proxy answered)",
+        status=status,
     )
 
 

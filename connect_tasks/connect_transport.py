@@ -46,18 +46,19 @@ class OneServer(HTTPAdapter):
 def read_body(answer: requests.Response, *, limit: int, seconds: float, cut: bool = False) -> bytes:
     """The body of a streamed answer, as it comes: a read timeout alone would let a byte a minute pass for ever.
 
-    `cut`: what is longer than `limit` is cut there, else refused. Raises AnswerTooLong, and what urllib3 raises.
+    `cut`: what is longer, or takes longer, is cut there; else it is refused. Raises AnswerTooLong, and
+    what urllib3 raises.
     """
     body, deadline = bytearray(), time.monotonic() + seconds
     while piece := answer.raw.read1(_PIECE, decode_content=True):
         body += piece
+        if cut and (len(body) > limit or time.monotonic() > deadline):
+            break
         if len(body) > limit:
-            if cut:
-                return bytes(body[:limit])
             raise AnswerTooLong(f"more than {limit:,} bytes")
         if time.monotonic() > deadline:
             raise AnswerTooLong(f"it did not come to its end within {seconds:g} s")
-    return bytes(body)
+    return bytes(body[:limit])
 
 
 def _certificates() -> bool | str:

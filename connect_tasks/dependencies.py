@@ -29,6 +29,11 @@ _OTHERS = ("Pipfile", "Pipfile.lock", "environment.yml", "setup.py", "setup.cfg"
 Read = Callable[[str], str]
 
 
+def is_ours(requirements: str) -> bool:
+    """Whether a requirements.txt is one that we wrote."""
+    return requirements.startswith((GENERATED, PINNED))
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceLine:
     """A line that someone wrote, and where: "requirements.in:3"."""
@@ -91,7 +96,7 @@ def find_dependencies(files: Iterable[str], read: Read, configured: str | None) 
     if configured is not None:
         return _configured(configured, names, read)
     project = _pyproject(names, read)
-    if UV_LOCK in names and PYPROJECT in names:
+    if UV_LOCK in names and "project" in project:  # a workspace's root may have a lock and no dependencies of its own
         return _lock(UV_LOCK, names, read)
     if POETRY_LOCK in names and PYPROJECT in names:
         return _lock(POETRY_LOCK, names, read)

@@ -91,7 +91,7 @@ def branch_problems(git: Git, branch: str, remote_tip: str | None) -> list[Probl
                     hint=f'deploy_branch = "deploy/{branch.replace("/", "-")}" in [tool.connect-tasks]',
                 )
             )
-    if f"branch refs/heads/{branch}" in git.line(git.ask("worktree", "list", "--porcelain")).splitlines():
+    if _is_checked_out(git, branch):
         problems.append(BranchNotOurs(f"{branch} is checked out: nobody works on a deploy branch", hint="git switch -"))
     return problems
 
@@ -135,9 +135,10 @@ def push_deploy_branch(
 
 def source_of(git: Git, commit: str) -> str | None:
     """The commit of people that a deploy commit was made from; None when it is not a deploy commit."""
-    found = git.ask("log", "-1", f"--format=%(trailers:key={TRAILER},valueonly)", "--end-of-options", commit, "--")
-    values = found.text.split() if found.ok else []
-    return values[-1] if values and re.fullmatch(r"[0-9a-f]{40,64}", values[-1]) else None
+    message = git.commit_data(commit).partition(b"\n\n")[2].decode("utf-8", "replace")
+    trailers = message.rstrip().rpartition("\n\n")[2]
+    found = re.findall(rf"^{TRAILER}: ([0-9a-f]{{40,64}})$", trailers, re.MULTILINE)
+    return str(found[-1]) if found else None
 
 
 def deploy_commit_for(app: App, *, tree: str, source: str, message: str, orphan: bool = False) -> DeployCommit:
@@ -170,3 +171,9 @@ def _make(git: Git, wanted: DeployCommit, tip: str | None, *, timeout: float) ->
             f"the deploy commit failed: {own_words(done.error_text)}", hint="git config --get user.signingkey"
         )
     return git.line(done)
+
+
+def _is_checked_out(git: Git, branch: str) -> bool:
+    if (git.common_dir / "worktrees").is_dir():
+        return f"branch refs/heads/{branch}" in git.line(git.ask("worktree", "list", "--porcelain")).splitlines()
+    return git.head().branch == branch

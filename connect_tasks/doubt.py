@@ -1,61 +1,101 @@
-"""Writes whose answer may be lost: look whether they happened before they are done again."""
+"""Calls that fail: what may be done again is, what may have happened is looked for before."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from .errors import Problem, ServerRefused, ServerUnreachable
+from .errors import ServerRefused, ServerUnreachable
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 Value = TypeVar("Value")
-#: How often a write is tried, and the first pause between, in seconds.
-ATTEMPTS, PAUSE = 3, 0.5
-#: How long we look for the trace of a write whose answer was lost, in seconds.
-PATIENCE = 20.0
+#: How often a call is tried, the pauses between (which double, with jitter), and all of it together, in seconds.
+ATTEMPTS, PAUSE, LONGEST_PAUSE, TOTAL = 4, 0.5, 30.0, 60.0
+#: How often a write is tried that must not be done twice, and how long we look for the trace of one, in seconds.
+WRITES, PATIENCE, LOOK_AGAIN = 3, 20.0, 0.25
 TOO_MANY, SERVER_ERROR = 429, 500
 
 
-def is_doubtful(problem: Problem) -> bool:
-    """Whether the write behind this problem may have happened: no answer, an unreadable one, or a server's own
+def is_passing(problem: BaseException) -> bool:
+    """Whether a failure looks as if it will be gone in a moment: no whole answer, too many requests, a server's own
     fault."""
     if isinstance(problem, ServerUnreachable):
-        return True
-    return isinstance(problem, ServerRefused) and (problem.status is None or problem.status >= SERVER_ERROR)
+        return problem.passing
+    if not isinstance(problem, ServerRefused) or problem.status is None:
+        return False
+    return problem.status == TOO_MANY or problem.status >= SERVER_ERROR
 
 
-def settled(
-    act: Callable[[], Value], trace: Callable[[], Value | None], *, patience: float = PATIENCE, attempts: int = ATTEMPTS
-) -> Value:
-    """Do a write; where its answer is lost, return what `trace` finds of it within `patience`, else do it again.
+def is_doubtful(problem: ServerUnreachable | ServerRefused) -> bool:
+    """Whether the write behind a failure may have happened: also when the answer was a page of somebody else's."""
+    return is_passing(problem) or (isinstance(problem, ServerRefused) and problem.status is None)
 
-    A refusal because of too many requests did not happen, and is tried again too. Raises the last problem.
+
+def patiently(act: Callable[[], Value]) -> Value:
+    """Do what may be done twice, again while its failure is passing. Raises the last problem."""
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_passing),
+        wait=_pause,
+        stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(TOTAL),
+        reraise=True,
+    )
+    return retrying(act)
+
+
+def _pause(state: RetryCallState) -> float:
+    """As long as the server asks for, else longer each time."""
+    from tenacity import wait_exponential_jitter
+
+    problem = state.outcome.exception() if state.outcome else None
+    if isinstance(problem, ServerRefused) and problem.retry_after is not None:
+        return problem.retry_after
+    return wait_exponential_jitter(initial=PAUSE, max=LONGEST_PAUSE, jitter=PAUSE)(state)
+
+
+def settled(act: Callable[[], Value], trace: Callable[[], Value | None], *, patience: float | None = None) -> Value:
+    """Do a write that must not be done twice. Where its answer is lost, return what `trace` finds of it.
+
+    It is done again only after a look that saw the server without it. Raises the last problem of the write.
     """
     pause = PAUSE
-    for attempt in range(1, attempts + 1):
+    for attempt in range(1, WRITES + 1):
         try:
             return act()
         except (ServerUnreachable, ServerRefused) as problem:
-            refused_for_now = isinstance(problem, ServerRefused) and problem.status == TOO_MANY
-            if not refused_for_now and not is_doubtful(problem):
+            if not is_doubtful(problem):
                 raise
-            found = None if refused_for_now else _found(trace, patience)
-            if found is not None:
-                return found
-            if attempt == attempts:
-                raise
-        time.sleep(pause)
+            lost = problem
+        try:
+            found = looked_for(trace, patience=patience)
+        except (ServerUnreachable, ServerRefused):
+            raise lost from None  # in the dark it may have happened
+        if found is not None:
+            return found
+        if attempt == WRITES:
+            raise lost
+        asked = lost.retry_after if isinstance(lost, ServerRefused) else None
+        time.sleep(min(max(pause, asked or 0.0), LONGEST_PAUSE))
         pause *= 2
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _found(trace: Callable[[], Value | None], patience: float) -> Value | None:
-    deadline = time.monotonic() + patience
+def looked_for(trace: Callable[[], Value | None], *, patience: float | None = None) -> Value | None:
+    """Look for the trace of a write that the server may still be at work on: for `patience` seconds, PATIENCE if None.
+
+    None: it was not there. Raises the problem of the last look if that one saw nothing at all.
+    """
+    deadline = time.monotonic() + (PATIENCE if patience is None else patience)
     while True:
         try:
             value = trace()
+            if value is not None or time.monotonic() >= deadline:
+                return value
         except (ServerUnreachable, ServerRefused):
-            value = None  # still in the dark
-        if value is not None or time.monotonic() >= deadline:
-            return value
-        time.sleep(0.25)
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(LOOK_AGAIN)

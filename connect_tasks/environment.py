@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import requirements_file, resolution, virtualenvs
 from .compiled_pins import Resolution
-from .dependencies import GENERATED, PINNED, DependencySource
+from .dependencies import GENERATED, PINNED, DependencySource, is_ours
 from .errors import RequirementRefused, ResolutionFailed, raise_all
 from .index_settings import IndexSettings, index_settings
 from .interpreters import Interpreter
@@ -83,7 +83,7 @@ def freeze(
     if aim.hashes:
         raise_all(list(_without_digest(resolved)))
     text = _render(source, resolved)
-    local, notes = text, tuple(_origins(resolved, settings))
+    local, notes = text, (*_replaced(source, pins), *_origins(resolved, settings))
     if not is_native(platform):
         local = _for_here(source, resolved.pins, interpreter, uv, scratch)
         notes += (
@@ -243,6 +243,14 @@ def _for_here(
         raise uv.failure(done, "what the server will install can't be had on this computer", where=source.path)
     found = requirements_file.pins_of(output.read_text(encoding="utf-8"))
     return requirements_file.render(found.values(), options=resolution.options_of(source))
+
+
+def _replaced(source: DependencySource, pins: str | None) -> Iterator[str]:
+    if pins and pins.strip() and not is_ours(pins) and source.kind != REQUIREMENTS:
+        yield (
+            f"{REQUIREMENTS} was not made by connect_tasks and is now the frozen list of {source.spelling}; "
+            f'dependencies = "{REQUIREMENTS}" in the configuration keeps it as the source'
+        )
 
 
 def _origins(resolved: Resolution, settings: IndexSettings) -> Iterator[str]:

@@ -379,7 +379,7 @@ class KeyMissing(Problem):
 
 
 class ServerUnreachable(Problem):
-    """No answer, or not the whole of it: refused, unknown host, time-out, TLS. `passing`: it may be gone in a moment."""
+    """No answer, or not the whole of one: refused, unknown host, time-out, TLS. `passing`: it may be gone soon."""
 
     code = "CT702"
 
@@ -471,6 +471,12 @@ class ContentAmbiguous(Problem):
     code = "CT712"
 
 
+class GitDisabled(Problem):
+    """The server has no git-backed content: its administrator has switched it off, or it is too old."""
+
+    code = "CT713"
+
+
 # 8xx: deploy and verification
 # ----------------------------------------------------------------------------------------------------
 
@@ -494,7 +500,7 @@ class CommitNotLive(Problem):
 
 
 class TaskUnfinished(Problem):
-    """The deploy task runs longer than `deploy_timeout`."""
+    """The deploy task runs longer than `deploy_timeout`, or the server has lost sight of it."""
 
     code = "CT803"
 

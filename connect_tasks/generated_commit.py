@@ -84,7 +84,7 @@ class _Plan:
 
 def _plan(git: Git, directory: str, files: Mapping[str, bytes], tree: str) -> _Plan:
     """What is to be committed, read off the tested tree: it is in git's store already, with the ids and modes."""
-    base = git.head().commit
+    base = git.resolve("HEAD")
     if base is None:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
     here = git.tree_id(base, directory)
@@ -120,10 +120,9 @@ def _commit(git: Git, plan: _Plan, message: str, *, timeout: float, verify: bool
 
 def _checked(git: Git, plan: _Plan) -> str:
     """HEAD, when it is the commit as planned; else HEAD goes back to where the user had it, and a problem is raised."""
-    found = git.ask("rev-parse", "HEAD", "HEAD^", at("HEAD", plan.directory))
-    if not found.ok:
+    commit, parent, tree = (git.look_up(name) for name in ("HEAD", "HEAD^", at("HEAD", plan.directory)))
+    if commit is None or parent is None or tree is None:
         raise CommitFailed("HEAD was moved while the hooks ran", hint="git reflog")
-    commit, parent, tree = found.text.split()
     if parent != plan.base:
         # A commit of the user's between our read-tree and git's own look at HEAD: ours sits on it and takes its changes
         # back.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import process
-from .git_blobs import GitBlobs
 from .git_calls import REMOTE_TIMEOUT
 from .git_messages import failed, unreachable
+from .git_objects import GitObjects
 from .git_status import Changes, read_status
 from .tree import Blob
 
@@ -31,15 +31,14 @@ class Head:
         return self.branch is None
 
 
-class Git(GitBlobs):
+class Git(GitObjects):
     """One repository. See `GitCalls` for how it is found and called.
 
     Paths given and returned are POSIX and relative to `root`, the top of the work tree, unless said otherwise;
     `directory` is such a path, "." for the root.
     """
 
-    # reading
-    # -------------------------------------------------------------------------------------------------------------
+    # reading ----------------------------------------------------------------------------------------------------------
 
     def head(self) -> Head:
         symbolic = self.ask("symbolic-ref", "--quiet", "HEAD")
@@ -48,8 +47,7 @@ class Git(GitBlobs):
 
     def resolve(self, revision: str) -> str | None:
         """The commit that a revision names, None when there is none."""
-        found = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}")
-        return found.text.strip() if found.ok else None
+        return self.look_up(f"{revision}^{{commit}}")
 
     def tree(self, revision: str, directory: str) -> dict[str, Blob]:
         """The blobs below DIR at a commit or tree, by path relative to DIR; empty when DIR is absent there."""
@@ -63,8 +61,7 @@ class Git(GitBlobs):
 
     def tree_id(self, revision: str, directory: str) -> str | None:
         """The id of DIR's tree at a commit, None when DIR is absent there."""
-        found = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", at(revision, directory))
-        return found.text.strip() if found.ok else None
+        return self.look_up(at(revision, directory))
 
     def changes(self, directory: str = ".") -> Changes:
         """What differs from HEAD below a directory, paths relative to it."""
@@ -87,7 +84,7 @@ class Git(GitBlobs):
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether `newer` contains `older`; a commit contains itself. Unknown commits are contained in nothing."""
-        return self.ask("merge-base", "--is-ancestor", older, newer).ok
+        return older == newer or self.ask("merge-base", "--is-ancestor", older, newer).ok
 
     def blobs_changed(self, older: str, newer: str) -> dict[str, Blob | None]:
         """What `newer` has where it differs from `older`, by path from the root; None where it has nothing."""
@@ -109,8 +106,7 @@ class Git(GitBlobs):
         lines = found.text.split("\0")
         return tuple((line[: line.index(" ")], line[line.index(" ") + 1 :]) for line in lines if " " in line)
 
-    # remotes
-    # -------------------------------------------------------------------------------------------------------------
+    # remotes ----------------------------------------------------------------------------------------------------------
 
     def remote_url(self, name: str) -> str | None:
         """Where the remote is read from, after `insteadOf`; None when it is not configured."""
@@ -142,8 +138,7 @@ class Git(GitBlobs):
             return None
         raise unreachable(remote, found)
 
-    # trees that are not commits yet
-    # ----------------------------------------------------------------------------------------
+    # trees that are not commits yet -----------------------------------------------------------------------------------
 
     def store(self, path: str, content: bytes) -> str:
         """Store a blob as `git add` of `path` with this content would (clean filters, eol); its id. `path` is relative

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import IO, TYPE_CHECKING
 
 from . import process
@@ -45,6 +46,7 @@ class GitCalls:
     common_dir: Path
     environ: Mapping[str, str]  # of every call: see git_environment
     located: Mapping[str, str]  # GIT_DIR and GIT_WORK_TREE where the user gave them, else empty
+    turn: Lock = field(default_factory=Lock, repr=False, compare=False)  # of GitPython's standing processes
 
     @classmethod
     def discover(cls, path: Path, environ: Mapping[str, str], config: Mapping[str, str] | None = None) -> Self:
@@ -71,10 +73,9 @@ class GitCalls:
 
     def with_environ(self, **changes: str) -> Self:
         """The same repository, with these variables laid over in every call."""
-        return replace(self, environ={**self.environ, **changes})
+        return replace(self, environ={**self.environ, **changes}, turn=Lock())
 
-    # running git
-    # ---------------------------------------------------------------------------------------------------------
+    # running git ------------------------------------------------------------------------------------------------------
 
     @cached_property
     def _repo(self) -> Repo:
@@ -82,14 +83,19 @@ class GitCalls:
             from git import Repo
         except ImportError as error:
             raise CommandMissing("git is not installed", hint="install git 2.30 or later") from error
-        return Repo(self.git_dir if self.located else self.root, expand_vars=False)
+        repo = Repo(self.git_dir if self.located else self.root, expand_vars=False)
+        repo.git.update_environment(**self._environ_to_read)
+        return repo
+
+    @cached_property
+    def _environ_to_read(self) -> dict[str, str]:
+        return {**self._pinned, **self.environ, "GIT_OPTIONAL_LOCKS": "0"}  # a status must not rewrite the user's index
 
     def ask(self, *args: str) -> process.Completed:
         """Run a git command that reads local data only; its status is a result."""
         argv = ["git", *args]
         status, out, err = self._repo.git.execute(
             argv,
-            env={**self._pinned, **self.environ, "GIT_OPTIONAL_LOCKS": "0"},
             with_extended_output=True,
             with_exceptions=False,
             stdout_as_string=False,
@@ -117,7 +123,7 @@ class GitCalls:
         input: bytes | None = None,  # noqa: A002  # as in run
     ) -> process.Completed:
         """Run a git command that talks to a remote, within `timeout` seconds; its status is a result."""
-        own = self.setting("core.sshCommand") is not None
+        own = self.run("config", "--get", "core.sshCommand").ok  # not `setting`: GitPython takes 95 ms to import
         environ = without_a_terminal(self.environ, own_ssh_command=own)
         return process.run(["git", *args], cwd=self.root, env=environ, timeout=timeout, input=input)
 
@@ -142,14 +148,28 @@ class GitCalls:
             return {}
         return dict.fromkeys(set(LOCATING) & set(os.environ), "") | {name: str(value) for name, value in values.items()}
 
+    @cached_property
+    def _settings(self) -> dict[str, str | None]:
+        """git's configuration, as of the first question; None for a key without a value, which means true."""
+        listed = self.ask("config", "--list", "-z").stdout.split(b"\0")[:-1]
+        pairs = (os.fsdecode(entry).partition("\n") for entry in listed)
+        return {name: value if newline else None for name, newline, value in pairs}
+
     def setting(self, name: str) -> str | None:
-        """A value of git's configuration."""
-        found = self.ask("config", "--get", name)
-        return os.fsdecode(found.stdout.removesuffix(b"\n")) if found.ok else None
+        """A value of git's configuration; section and variable are of any case."""
+        section, rest, variable = name.partition(".")[0], name.partition(".")[2], name.rpartition(".")[2]
+        subsection = rest.removesuffix(variable)
+        return self._settings.get(f"{section.lower()}.{subsection}{variable.lower()}")
 
     def flag(self, name: str) -> bool:
         """A setting that is true or false, by git's own reading of it; false when unset."""
-        return self.ask("config", "--type=bool", "--get", name).stdout.strip() == b"true"
+        section, _, variable = name.lower().partition(".")
+        value = self._settings.get(f"{section}.{variable}", "false")
+        return (
+            value is None
+            or value.lower() in {"true", "yes", "on"}
+            or (value.lstrip("+-").isdigit() and int(value) != 0)
+        )
 
 
 def _given_repository(path: Path, environ: Mapping[str, str]) -> dict[str, str]:

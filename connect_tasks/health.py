@@ -10,6 +10,8 @@ from .configuration import VerifySettings
 from .connect import Page
 
 SICK = 500
+#: Where Connect sends those whom it does not know.
+SIGN_ON = "/__login__"
 _MISSING = object()
 
 
@@ -17,6 +19,8 @@ def complaint(page: Page, wanted: VerifySettings) -> str | None:
     """What is wrong with a page, in a few words; None when it is as `verify` demands."""
     if page.redirected_to is not None:
         return f"the server sent us to {page.redirected_to.split('?')[0]}: a sign-on page stands before the app"
+    if SIGN_ON in page.url:
+        return f"the server sent us to {SIGN_ON}: a sign-on page stands before the app"
     if wanted.status and page.status not in wanted.status:
         return f"status {page.status} instead of {' or '.join(map(str, wanted.status))}"
     if not wanted.status and page.status >= SICK:

@@ -38,13 +38,15 @@ class IndexSettings:
     """What uv must be told: variables for its environment (they may hold credentials, hence no repr) and arguments.
 
     `secrets` must be kept out of messages. `further` are the indexes and directories besides the one index, without
-    credentials: a name that comes from there comes from somewhere else on the server, or not at all.
+    credentials: a name that comes from there comes from somewhere else on the server, or not at all. `place`
+    names all of them: the same pins from another place may be other packages.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     arguments: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
     further: tuple[str, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ def index_settings(environ: Mapping[str, str], directory: Path, *, declares_inde
         # has nothing for this Python, which pip would pass over. So the next index is asked, but only then: a public
         # release with a higher number still never beats a private one.
         environment["UV_INDEX_STRATEGY"] = "unsafe-first-match"
+    shown = [without_credentials(_url(link)) for link in (*said.extra, *said.find_links, *ours.extra, *ours.find_links)]
     urls = [url for indexes in (ours, theirs, inherited) for url in _urls(indexes)]
     passwords = [
         Secret(value) for name, value in environ.items() if name.startswith("UV_INDEX_") and name.endswith("_PASSWORD")
@@ -89,9 +92,8 @@ def index_settings(environ: Mapping[str, str], directory: Path, *, declares_inde
         environment=environment,
         arguments=("--no-index",) if said.no_index else (),
         secrets=(*_secrets([*urls, environment.get("ALL_PROXY", "")]), *passwords),
-        further=tuple(
-            without_credentials(_url(link)) for link in (*said.extra, *said.find_links, *ours.extra, *ours.find_links)
-        ),
+        further=tuple(shown),
+        place=" ".join([without_credentials(said.default or ours.default or ""), *shown]),
     )
 
 

@@ -107,8 +107,9 @@ def _versions_in(directory: Path, name: re.Pattern[str]) -> Iterator[Interpreter
         return
     for entry in entries:
         match = name.fullmatch(entry.name)
-        if match and (entry / "bin" / "python").is_file():
-            yield Interpreter(match[1], entry / "bin" / "python")
+        python = next((path for path in (entry / "bin" / "python", entry / "python.exe") if path.is_file()), None)
+        if match and python:
+            yield Interpreter(match[1], python)
 
 
 def _on_path(environ: Mapping[str, str]) -> Iterator[Interpreter]:

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import Problem, Problems
-from .manifest_changes import ManifestChange
+
+if TYPE_CHECKING:
+    from .manifest_changes import ManifestChange  # at run time it would bring pathspec along, for each verb
 
 SCHEMA = 1
 

@@ -26,7 +26,7 @@ from .candidate import Candidate
 from .configuration import App
 from .connect import Connect
 from .deploy_branch import commit_to_deploy_branch, push_deploy_branch
-from .deployment import Deployment, perform_on_server
+from .deployment import Deployment
 from .generated_backup import keep_backup
 from .generated_commit import commit_generated
 from .git_push import push
@@ -36,6 +36,7 @@ from .pull_request import push_side_branch
 from .release_journal import Journal
 from .replay import Replay
 from .repository_lock import lock
+from .server_performance import perform_on_server
 from .world import World
 
 #: Seconds that we wait for another run of ours in the same repository, or on the same content.

@@ -12,17 +12,25 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A deploy under way. `task` is followed from line `first`; `released`: it came to its good end."""
+    """A deploy under way. `released`: it came to its good end.
+
+    `task` is that of `step`, and its first `told` lines were shown. `asked`: when the server was asked for a bundle and
+    had not answered yet, in seconds of the wall clock, since another process reads it.
+    """
 
     commit: str
     guid: str
     bundle: str | None = None
     previous: str | None = None
+    step: str | None = None
     task: str | None = None
+    told: int = 0
+    asked: float | None = None
     released: bool = False
 
 
@@ -50,6 +58,14 @@ class Journal:
         entry = self.read()
         return entry is not None and entry.commit == commit and not entry.released
 
+    def resume(self, *, commit: str, guid: str, live: str | None) -> Entry:
+        """The entry of an unfinished deploy of this commit, else a new one; `live` is the bundle to return to, unless
+        it is the deploy's own."""
+        entry = self.read()
+        if entry is None or entry.released or (entry.commit, entry.guid) != (commit, guid):
+            entry = Entry(commit=commit, guid=guid)
+        return self.write(entry if live is not None and live == entry.bundle else replace(entry, previous=live))
+
     def write(self, entry: Entry) -> Entry:
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,8 +77,8 @@ class Journal:
             Path(temporary).replace(self._path)
         return entry
 
-    def note(self, **changes: str | bool | None) -> None:
-        """Change the entry that is there."""
+    def note(self, **changes: Any) -> None:
+        """Change fields of the entry that is there."""
         entry = self.read()
         if entry is not None:
-            self.write(replace(entry, **changes))  # type: ignore[arg-type]  # fields of Entry, by our own callers
+            self.write(replace(entry, **changes))

@@ -59,8 +59,7 @@ def replay_onto(git: Git, commit: str, tip: str, replay: Replay, *, timeout: flo
 
 def commit_like(git: Git, commit: str, tree: str, parent: str, *, timeout: float) -> str:
     """A commit object with another's message, author, dates and (made anew) signature. No hook runs."""
-    raw = git.line(git.ask("cat-file", "commit", commit)).encode("utf-8", "surrogateescape")
-    headers, _, message = raw.partition(b"\n\n")
+    headers, _, message = git.commit_data(commit).partition(b"\n\n")
     environment = {**_person("AUTHOR", headers), **_person("COMMITTER", headers)}
     encoding = re.search(rb"^encoding (\S+)", headers, re.MULTILINE)
     settings = ("-c", f"i18n.commitEncoding={encoding[1].decode()}") if encoding else ()

@@ -61,7 +61,7 @@ def survey(git: Git, app: App, *, network: bool = True, allow_dirty: bool = Fals
     head = git.head()
     branch = app.branch or head.branch
     url = git.remote_url(app.remote)
-    problems = [*_remote_problems(git, app, url), *setting_problems(git, app)]
+    problems = [*_remote_problems(git, app, url), *setting_problems(app)]
     names = [name for name in (branch, app.deploy_branch) if name is not None and network and not problems]
     with ThreadPoolExecutor(max_workers=4) as pool:  # a remote answers in its own time
         fetched = {name: pool.submit(_fetch, git, app.remote, name) for name in names}
@@ -87,7 +87,7 @@ def survey(git: Git, app: App, *, network: bool = True, allow_dirty: bool = Fals
         deploy_tip=deploy_tip,
         changes=changes,
         app_at_tip=git.tree_id(tracked, app.path) if tracked else None,
-        unpushed=git.subjects(str(head.commit), *([f"^{tip}"] if tip else [])) if known else (),
+        unpushed=git.subjects(str(head.commit), *([f"^{tip}"] if tip else [])) if known and tip != head.commit else (),
     )
     problems += [*_branch_problems(git, app, facts), *([] if allow_dirty else _dirty_problems(app, facts))]
     return replace(facts, problems=tuple(problems), warnings=tuple(_warnings(git, app, facts)))

@@ -85,6 +85,8 @@ def _values(value: str) -> Iterator[str]:
     """What to look for: the value, and each line of one that has several (a private key is logged line by line)."""
     if len(value) >= SHORTEST:
         yield value
+        if len(value.strip()) >= SHORTEST:
+            yield value.strip()  # what is read from a file ends with a newline
     for line in value.splitlines():
         if len(line.strip()) >= (PIECE if line != value else SHORTEST):
             yield line.strip()
@@ -134,10 +136,14 @@ def _without_piece(line: str, spelling: str, head: str, tail: str) -> str:
     content = line.strip()
     if len(content) >= PIECE and content in spelling:
         return line.replace(content, MASK)
-    start = content.rfind(head)
-    if start >= 0 and spelling.startswith(content[start:]):
-        return line.replace(content[start:], MASK)
-    end = content.find(tail) + PIECE
-    if end >= PIECE and spelling.endswith(content[:end]):
-        return line.replace(content[:end], MASK)
+    start = content.find(head, max(0, len(content) - len(spelling)))
+    while start >= 0:
+        if spelling.startswith(content[start:]):
+            return line.replace(content[start:], MASK)
+        start = content.find(head, start + 1)
+    end = content.rfind(tail, 0, len(spelling)) + PIECE
+    while end >= PIECE:
+        if spelling.endswith(content[:end]):
+            return line.replace(content[:end], MASK)
+        end = content.rfind(tail, 0, end - 1) + PIECE
     return line

@@ -11,6 +11,7 @@ from .app_tests import plan_tests
 from .candidate import Candidate
 from .commit_message import commit_message
 from .configuration import App
+from .connect import RepositorySettings
 from .connect_manifest import shipped
 from .deploy_branch import DeployCommit, deploy_commit_for, filtered_tree
 from .outcome import Report, Result
@@ -20,6 +21,7 @@ from .release_plan import Decided, plan_release
 from .release_tag import ReleaseTag, plan_tag
 from .requirements_file import PinChange
 from .server_drift import VARIABLE
+from .standstill import Record, digest_of, keep_record, link_of
 from .takeover import refuse_another_bundle, refuse_other_link
 from .tree import MANIFEST
 from .world import World
@@ -110,6 +112,8 @@ def ship(
     live_bundle = content.bundle if content and found.live else None
     note_shipment(report, replace(shipment, bundle=live_bundle), facts.connect)
     if not actions:
+        if not notes:
+            _remember(app, world, report, facts, tree=facts.head_tree, link=facts.server.repository)
         report.result = Result.NOOP
         world.console.note(f"nothing to do: {report.live_commit} is live at {report.url}")
         return
@@ -129,7 +133,28 @@ def ship(
     for note in done.notes:
         world.console.note(note)
     if done.live_commit is not None:
+        if not notes:
+            tree = facts.head_tree if app.deploy_branch else ships
+            _remember(app, world, report, facts, tree=tree, link=facts.server.wanted_link)
         world.console.note(f"{done.live_commit} is live at {report.url}")
+
+
+def _remember(
+    app: App, world: World, report: Report, facts: Facts, *, tree: str, link: RepositorySettings | None
+) -> None:
+    """Leave a record of this good end, for the next run to find quickly that nothing is to be done."""
+    if report.bundle is None or report.live_commit is None or report.commit is None or report.url is None:
+        return
+    record = Record(
+        digest=digest_of(app, facts.connect.url, world.environ),
+        tree=tree,
+        ship=report.commit,
+        guid=report.url.rstrip("/").rsplit("/", 1)[-1],
+        bundle=report.bundle,
+        url=report.url,
+        link=link_of(link),
+    )
+    keep_record(app, world, record)
 
 
 def _left_alone(

@@ -43,7 +43,9 @@ def refuse_another_bundle(app: App, world: World, facts: Facts, *, ships: str, c
     activated: a release must not undo a rollback."""
     server, repository = facts.server, facts.repository
     tips = (facts.candidate.commit, repository.remote_tip, repository.deploy_tip)
-    left = left_behind(app, world, server, tips=tips, is_ours=lambda made_of: _holds(app, world, made_of, ships, commit))
+    left = left_behind(
+        app, world, server, tips=tips, is_ours=lambda made_of: _holds(app, world, made_of, ships, commit)
+    )
     if left is None or server.active is None or server.content is None:
         return
     names = world.git.subjects(str(left.source_commit), limit=1)

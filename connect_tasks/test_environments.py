@@ -52,7 +52,8 @@ def test_environment(
     """
     scratch.mkdir(parents=True, exist_ok=True)
     home = directory or scratch
-    uv = Uv.of(home, environ, index_settings(environ, home), offline=offline)
+    settings = index_settings(environ, home)
+    uv = Uv.of(home, environ, settings, offline=offline)
     text = requirements.decode("utf-8-sig")
     pins, wanted = scratch / "test-pins.txt", scratch / "test-tools.in"
     pins.write_text(requirements_file.anchored(text, home), encoding="utf-8")
@@ -60,7 +61,9 @@ def test_environment(
 
     def copy(name: str, parts: Mapping[Path, tuple[str, ...]]) -> Path:
         arguments = [argument for file, lines in parts.items() if lines for argument in ("-r", file)]
-        key = virtualenvs.key_of(_RECIPE, *_computer(interpreter), *(repr(lines) for lines in parts.values()))
+        key = virtualenvs.key_of(
+            _RECIPE, *_computer(interpreter), settings.place, *(repr(lines) for lines in parts.values())
+        )
         return virtualenvs.copy_of(key, cache, scratch / name, _builder(interpreter, uv, arguments), link=link)
 
     app_part = {pins: tuple(line.text for line in requirements_file.parse(text))}

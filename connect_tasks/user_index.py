@@ -4,37 +4,49 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .errors import RepositoryLocked
-from .git import Git
+from .git import Git, blob_id
 from .git_messages import failed
-from .tree import Blob
+from .process import Completed
+from .tree import EXECUTABLE, FILE, Blob
 
 #: Seconds to wait for somebody else's index.lock: a `git status` in an editor holds it for a moment.
 PATIENCE = 10.0
 
 
-def update_user_index(git: Git, blobs: Mapping[str, Blob | None]) -> None:
-    """Lay blobs (by path from the root) over the user's index; no other entry changes. Raises RepositoryLocked."""
-    index = git.index_file
+def update_user_index(git: Git, blobs: Mapping[str, Blob]) -> None:
+    """Let the entries of `blobs` (by path from the root) be these; no other entry changes. Raises RepositoryLocked."""
+    on_disk = [path for path, blob in blobs.items() if _holds(git.root / path, blob)]
+    if on_disk:  # added from the disk, with its stat data: the next plumbing call sees no false change
+        paths = b"".join(os.fsencode(path) + b"\0" for path in on_disk)
+        _patiently(git, blobs, lambda: git.run("update-index", "--add", "-z", "--stdin", input=paths))
+    others = {path: blob for path, blob in blobs.items() if path not in on_disk}
+    if others:
+        _patiently(git, blobs, lambda: git.lay_over_index(git.index_file, others))
+    left_out = b"".join(os.fsencode(path) + b"\0" for path in others if not (git.root / path).exists())
+    if left_out and git.flag("core.sparseCheckout"):  # the new entries must say so again
+        git.run("update-index", "--skip-worktree", "-z", "--stdin", input=left_out)
+
+
+def _patiently(git: Git, blobs: Mapping[str, Blob], update: Callable[[], Completed]) -> None:
     deadline = time.monotonic() + PATIENCE
-    while True:
-        done = git.lay_over_index(index, blobs)
-        if done.ok:
-            break
+    while not (done := update()).ok:
         if "index.lock" not in done.error_text:
             raise failed(done)
         if time.monotonic() >= deadline:
             raise index_locked(git, f"the commit stands, but {', '.join(blobs)} could not be updated in the index")
         time.sleep(0.1)
-    here = [path for path in blobs if (git.root / path).is_symlink() or (git.root / path).exists()]
-    if here:  # stat data, so that the next plumbing call sees no false change
-        git.run("--literal-pathspecs", "add", "--refresh", "--", *here)
-    left_out = [os.fsencode(path) + b"\0" for path in blobs if path not in here]
-    if left_out and git.flag("core.sparseCheckout"):  # the new entries say so again
-        git.run("update-index", "--skip-worktree", "-z", "--stdin", input=b"".join(left_out))
+
+
+def _holds(path: Path, blob: Blob) -> bool:
+    """Whether the file is what git would store as this blob, with its mode."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    mode = EXECUTABLE if path.stat().st_mode & 0o100 else FILE
+    return mode == blob.mode and blob_id(path.read_bytes(), like=blob.oid) == blob.oid
 
 
 def lock_is_gone(git: Git, *, patience: float) -> bool:

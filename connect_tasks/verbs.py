@@ -219,8 +219,8 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         name="promote",
         summary="Deploy to one target exactly what is live and healthy on another.",
-        manual="What is live on the source must be the app as it is at HEAD, and its page healthy. It is deployed as by "
-        "`deploy --target`, and both servers' records are compared at the end: they must name the same tree of the app.",
+        manual="What is live on the source must be the app as it is at HEAD, its page healthy. It is deployed as by "
+        "`deploy`, and both records are compared at the end: they must name the same tree of the app.",
         deed="promote:promote",
         own=(
             _argument(

@@ -9,7 +9,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 
-from .configuration import App
+from .configuration import App, rules
 from .errors import (
     ContentNotInGit,
     GeneratedFileHidden,
@@ -19,7 +19,7 @@ from .errors import (
     OperationInProgress,
     Problem,
 )
-from .git import Git
+from .git import Git, full_path
 from .tree import GENERATED, SUBMODULE, SYMLINK, Blob
 from .user_index import index_locked, lock_is_gone
 
@@ -47,26 +47,35 @@ def work_tree_problems(git: Git, app: App) -> list[Problem]:
         _locked(git),
         _identity(git),
         _hidden(git, app, tree),
-        _missing_content(git, app, tree),
+        _attributes(git, app, tree),
+        _submodules(app, tree),
         _names(app, tree),
     )
     return [problem for check in checks for problem in check]
 
 
-def setting_problems(git: Git, app: App) -> Iterator[Problem]:
+def setting_problems(app: App) -> Iterator[Problem]:
     """The configuration has looked already; this is the last moment before the names reach a command line."""
     for key, name in (("branch", app.branch), ("deploy_branch", app.deploy_branch), ("remote", app.remote)):
-        if name is not None and (name.startswith("-") or not git.ask("check-ref-format", f"refs/heads/{name}").ok):
-            yield NameRefused(
-                f"{name!r} can't be a {key.replace('_', ' ')}", hint=f'{key} = "..." in [tool.connect-tasks]'
-            )
+        complaint = rules.ref(name) if name is not None else None
+        if complaint:
+            yield NameRefused(f"{key} {name!r} {complaint}", hint=f'{key} = "..." in [tool.connect-tasks]')
 
 
 def _version(git: Git) -> Iterator[Problem]:
-    found = re.search(r"(\d+)\.(\d+)", git.ask("version").text)
+    found = re.search(r"(\d+)\.(\d+)", _installed(git.environ.get("PATH", ""), git))
     if found and (int(found[1]), int(found[2])) < OLDEST_GIT:
         oldest = ".".join(map(str, OLDEST_GIT))
         yield GitTooOld(f"git {found[0]} is installed, {oldest} or later is needed", hint="install a newer git")
+
+
+_versions: dict[str, str] = {}
+
+
+def _installed(path: str, git: Git) -> str:
+    if path not in _versions:
+        _versions[path] = git.ask("version").text
+    return _versions[path]
 
 
 def _operations(git: Git) -> Iterator[Problem]:
@@ -91,76 +100,83 @@ def _locked(git: Git) -> Iterator[Problem]:
 
 def _identity(git: Git) -> Iterator[Problem]:
     for role in ("AUTHOR", "COMMITTER"):
-        if not git.ask("var", f"GIT_{role}_IDENT").ok:
-            yield IdentityMissing(
-                "git does not know who commits", hint='git config user.name "NAME" && git config user.email "EMAIL"'
-            )
+        if not _is_known(git, role) and not git.ask("var", f"GIT_{role}_IDENT").ok:
+            hint = 'git config user.name "NAME" && git config user.email "EMAIL"'
+            yield IdentityMissing("git does not know who commits", hint=hint)
             return
 
 
-def _hidden(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
-    prefix = "" if app.path == "." else app.path + "/"
-    paths = [prefix + name for name in GENERATED]
-    ignored = git.run(
-        "check-ignore", "-v", "-z", "--stdin", input=b"".join(os.fsencode(path) + b"\0" for path in paths)
+def _is_known(git: Git, role: str) -> bool:
+    """Name and address stand in the environment or the configuration; else git makes them up, or does not."""
+    name, email = (
+        git.environ.get(f"GIT_{role}_{what.upper()}")
+        or git.setting(f"{role.lower()}.{what}")
+        or git.setting(f"user.{what}")
+        for what in ("name", "email")
     )
-    fields = [os.fsdecode(field) for field in ignored.stdout.split(b"\0")]
-    for file, number, rule, path in zip(fields[0::4], fields[1::4], fields[2::4], fields[3::4], strict=False):
-        if not rule.startswith("!"):
-            yield GeneratedFileHidden(
-                f"{path} is ignored by the rule {rule!r}",
-                where=f"{file}:{number}",
-                hint=f"echo '!/{path}' >> .gitignore",
-            )
+    return bool(name and name.strip() and (email or git.environ.get("EMAIL")))
+
+
+def _hidden(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
+    paths = [full_path(app.path, name) for name in GENERATED]
+    yield from _ignored(git, paths)
     for entry in git.ask("--literal-pathspecs", "ls-files", "-v", "-z", "--", *paths).stdout.split(b"\0")[:-1]:
         letter, path = entry[:1].decode(), os.fsdecode(entry[2:])
         if letter.islower():
-            yield GeneratedFileHidden(
-                f"{path} is marked assume-unchanged", hint=f"git update-index --no-assume-unchanged {path}"
-            )
+            message, hint = "assume-unchanged", f"git update-index --no-assume-unchanged {path}"
         elif letter == "S" and not git.flag("core.sparseCheckout"):
-            yield GeneratedFileHidden(
-                f"{path} is marked skip-worktree", hint=f"git update-index --no-skip-worktree {path}"
-            )
-    attributes = git.ask("check-attr", "-z", "filter", "working-tree-encoding", "ident", "--", *paths).stdout.split(
-        b"\0"
-    )
-    for raw, attribute, value in zip(attributes[0::3], attributes[1::3], attributes[2::3], strict=False):
-        if value not in {b"unspecified", b"unset"}:
-            path, name = os.fsdecode(raw), attribute.decode()
-            yield GeneratedFileHidden(
-                f"{path} has the attribute {name}={value.decode()}: git would store other bytes than ours",
-                hint=f"echo '/{path} -{name}' >> .gitattributes",
-            )
+            message, hint = "skip-worktree", f"git update-index --no-skip-worktree {path}"
+        else:
+            continue
+        yield GeneratedFileHidden(f"{path} is marked {message}", hint=hint)
     for name in GENERATED:
         if name in tree and tree[name].mode == SYMLINK:
-            yield GeneratedFileHidden(
-                f"{prefix}{name} is a symbolic link", hint=f"git rm {prefix}{name} && git commit -m 'No link'"
-            )
+            path = full_path(app.path, name)
+            yield GeneratedFileHidden(f"{path} is a symbolic link", hint=f"git rm {path} && git commit -m 'No link'")
 
 
-def _missing_content(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
+def _ignored(git: Git, paths: list[str]) -> Iterator[Problem]:
+    found = git.run("check-ignore", "-v", "-z", "--stdin", input=b"".join(os.fsencode(path) + b"\0" for path in paths))
+    fields = [os.fsdecode(field) for field in found.stdout.split(b"\0")]
+    for file, number, rule, path in zip(fields[0::4], fields[1::4], fields[2::4], fields[3::4], strict=False):
+        if not rule.startswith("!"):
+            message = f"{path} is ignored by the rule {rule!r}"
+            yield GeneratedFileHidden(message, where=f"{file}:{number}", hint=f"echo '!/{path}' >> .gitignore")
+
+
+def _attributes(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
+    """What git would do to our files on their way in, and LFS, whose content Connect never sees."""
+    generated = {full_path(app.path, name) for name in GENERATED}
+    paths = {*generated, *(full_path(app.path, path) for path in tree)}
+    asked = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    fields = git.run(
+        "check-attr", "-z", "--stdin", "filter", "working-tree-encoding", "ident", input=asked
+    ).stdout.split(b"\0")
+    pointers = []
+    for raw, attribute, value in zip(fields[0::3], fields[1::3], fields[2::3], strict=False):
+        path, name = os.fsdecode(raw), attribute.decode()
+        if path in generated and value not in {b"unspecified", b"unset"}:
+            message = f"{path} has the attribute {name}={value.decode()}: git would store other bytes than ours"
+            yield GeneratedFileHidden(message, hint=f"echo '/{path} -{name}' >> .gitattributes")
+        elif (name, value) == ("filter", b"lfs") and path not in generated:
+            pointers.append(path)
+    yield from _lfs(git, {path: tree[path.removeprefix(full_path(app.path, ""))] for path in pointers})
+
+
+def _lfs(git: Git, marked: dict[str, Blob]) -> Iterator[Problem]:
+    contents = git.read(blob.oid for blob in marked.values())
+    pointers = sorted(path for path, blob in marked.items() if contents[blob.oid].startswith(_LFS))
+    if pointers:
+        hint = f"git lfs migrate export --include={pointers[0]}, or keep it elsewhere"
+        yield ContentNotInGit(f"Connect does not fetch LFS files: {', '.join(pointers[:5])}", hint=hint)
+
+
+def _submodules(app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
     modules = [path for path, blob in tree.items() if blob.mode == SUBMODULE]
     if modules:
+        message = f"{app.path} holds the submodule {', '.join(modules)}: Connect's clone would lack its files"
         yield ContentNotInGit(
-            f"{app.path} holds the submodule {', '.join(modules)}: Connect's clone would lack its files",
-            hint=f"git rm {modules[0]}, and commit the files themselves",
-        )
-    prefix = "" if app.path == "." else app.path + "/"
-    asked = b"".join(os.fsencode(prefix + path) + b"\0" for path in tree)
-    fields = git.run("check-attr", "-z", "--stdin", "--cached", "filter", input=asked).stdout.split(b"\0")
-    marked = [
-        os.fsdecode(path)[len(prefix) :]
-        for path, value in zip(fields[0::3], fields[2::3], strict=False)
-        if value == b"lfs"
-    ]
-    contents = git.read(tree[path].oid for path in marked)
-    pointers = [path for path in marked if contents[tree[path].oid].startswith(_LFS)]
-    if pointers:
-        shown = ", ".join(pointers[:5])
-        yield ContentNotInGit(
-            f"Connect does not fetch LFS files: {shown}",
-            hint=f"git lfs migrate export --include={prefix}{pointers[0]}, or keep it elsewhere",
+            message, hint=f"git rm {full_path(app.path, modules[0])}, and commit the files themselves"
         )
 
 

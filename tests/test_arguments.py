@@ -198,6 +198,8 @@ def stale(tmp_path: Path) -> Path:
         ("python -m connect_tasks check >&-", 2),
         ("python -m connect_tasks check >&- 2>&-", 2),
         ("python -m connect_tasks check > /dev/full", 2),
+        ("python -m connect_tasks check --json - > /dev/full 2>&1", 2),
+        ("python -m connect_tasks check --json - >&-", 2),
         ("(python -m connect_tasks check; echo $? >&2) | true", 2),
         ("(python -m connect_tasks check --help; echo $? >&2) | true", 0),
         ("python -m connect_tasks nonsense >&- 2>&-", 4),

@@ -55,23 +55,20 @@ SPELLINGS = {
 def test_every_spelling_is_masked(spelling: str) -> None:
     shown = redactor(CANARY)(f"<{spelling}>")
 
-    assert shown.strip('<">=') in {MASK, MASK + "vA"}, "of base64 no more may stay than what holds the next byte, too"
+    assert shown.strip('<">') == MASK
 
 
 @given(values, around, around)
 @example("aaaaaa", b"a", b"a")
 def test_base64_is_masked_wherever_the_secret_stands(value: str, before: bytes, after: bytes) -> None:
-    """What stays of it are the characters that hold bits of a neighbour: at most one on each side."""
+    """What stays are the neighbours' characters, and of the secret those that hold bits of a neighbour, too."""
     encoded = base64.b64encode(before + value.encode() + after).decode()
 
     shown = redactor(value)(encoded)
 
-    rest = encoded
+    kept = shown.replace(MASK, "").rstrip("=")
     assert MASK in shown
-    for kept in shown.split(MASK):
-        assert kept in rest
-    bare_before = base64.b64encode(before).decode().rstrip("=")
-    assert len(shown.split(MASK)[0]) <= len(bare_before) + 1
+    assert len(kept) <= 8 * len(before + after) / 6 + 2
 
 
 @given(values, st.text(max_size=20), st.text(max_size=20))
@@ -86,16 +83,16 @@ def test_other_text_stays_as_it_is(text: str) -> None:
     assert redactor("a-key-that-nobody-writes-by-chance")(text) == text or "://" in text or "uthorization" in text
 
 
-@given(values.filter(lambda value: len(value.strip()) >= 20 and "\n" not in value), st.data())
+@given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=16, max_size=60), st.data())
 def test_the_pieces_of_a_cut_secret_are_masked(value: str, data: st.DataObject) -> None:
-    """A line's end, or somebody's limit, may cut it; pieces shorter than eight characters say too little to be known."""
-    value = value.strip()
+    """A line's end, or a limit, may cut it; pieces of less than eight characters are too little to be known."""
     cut = data.draw(st.integers(8, len(value) - 8))
 
-    head, tail = (redactor(value)(piece) for piece in (f"the key is {value[:cut]}", f"{value[cut:]} was the key"))
+    redact = redactor(value)
+    head, tail = redact(f"the key is {value[:cut]}"), redact(f"{value[cut:]} was the key")
 
-    assert value[:cut].strip() not in head
-    assert value[cut:].strip() not in tail
+    assert value[:cut] not in head
+    assert value[cut:] not in tail
 
 
 def test_a_private_key_is_masked_line_by_line() -> None:
@@ -117,7 +114,7 @@ def test_base64_that_was_folded_is_masked() -> None:
 
     shown = redactor(long_secret)(base64.encodebytes(long_secret.encode()).decode())
 
-    assert [line for line in shown.splitlines() if line != MASK] == []
+    assert set(shown.splitlines()) == {MASK, f"{MASK}g=="}
 
 
 def test_short_values_are_no_secrets() -> None:

@@ -99,7 +99,11 @@ def _executable() -> str:
 
 
 def _environment(request: Request, root: Path, path: str, user: str | None) -> dict[str, str]:
-    """Built from nothing: what this server was started with is no business of a hook."""
+    """Built from nothing: what this server was started with is no business of a hook.
+
+    CONTENT_LENGTH stays unset also where it is known: the end of input tells. With it, git 2.39 reads an input that
+    ended early, as after kill -9 of this server, for ever and at full speed.
+    """
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": "/nonexistent",
@@ -119,7 +123,6 @@ def _environment(request: Request, root: Path, path: str, user: str | None) -> d
         environment["REMOTE_USER"] = user
     passed = {
         "content-type": "CONTENT_TYPE",
-        "content-length": "CONTENT_LENGTH",  # unset for a chunked body: the end of input tells
         "content-encoding": "HTTP_CONTENT_ENCODING",  # http-backend inflates by itself
         "git-protocol": "GIT_PROTOCOL",
     }

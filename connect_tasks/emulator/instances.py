@@ -107,13 +107,13 @@ class Instances:
     async def close(self) -> None:
         """Kill everything; nothing can be started afterwards."""
         self._closed = True
-        starting = [each.task for each in self._starting.values()]
-        tasks = [*self._background, *starting, *([self._idle_watch] if self._idle_watch else [])]
-        for task in tasks:
+        idle_watch = [self._idle_watch] if self._idle_watch else []
+        going_on = [*(each.task for each in self._starting.values()), *idle_watch]
+        for task in going_on:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*going_on, return_exceptions=True)
         await asyncio.gather(*(instance.kill() for instance in list(self._live.values())))
-        self._serving.clear()
+        await asyncio.gather(*self._background)  # which only wait for the ends that have come
 
     @staticmethod
     def sweep(data: Path) -> None:

@@ -8,14 +8,15 @@ later, inside a request, can find the web server's few packages.)
 
 from __future__ import annotations
 
+import os
 import sys
 
-if __name__ == "__main__":
-    del sys.path[0]  # our own directory: the app must not find this server's modules
+if __name__ == "__main__":  # our own directory comes first then: the app must not find this server's modules
+    OURS = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  before pathlib can be shadowed
+    sys.path[:] = [entry for entry in sys.path if entry != OURS]
 
 import importlib
 import json
-import os
 from pathlib import Path
 from typing import Any, NoReturn
 

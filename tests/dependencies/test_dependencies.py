@@ -83,6 +83,11 @@ def test_a_tools_only_pyproject_is_no_source() -> None:
     assert find({"pyproject.toml": "[project]\nname = 'x'\ndependencies = []\n"}).kind == "pyproject.toml"
 
 
+def test_the_lock_of_a_workspace_alone_is_no_source() -> None:
+    files = {"uv.lock": "", "pyproject.toml": "[tool.uv.workspace]\nmembers = ['lib']\n", "requirements.in": "flask\n"}
+    assert find(files).kind == "requirements.in"
+
+
 def test_included_lines_stand_where_they_were_written() -> None:
     source = find(
         {

@@ -123,7 +123,10 @@ def test_a_dropped_dependency_leaves_with_its_own(app: Path, freeze: Freeze, ind
 def test_a_stray_package_in_the_old_requirements_goes(app: Path, freeze: Freeze) -> None:
     (app / "requirements.in").write_text("core\n")
     (app / "requirements.txt").write_text("core==1.0\npytest==8.0\nuv==0.9\n")
-    assert freeze().text.decode().splitlines()[1:] == ["core==1.0"]
+    frozen = freeze()
+    assert frozen.text.decode().splitlines()[1:] == ["core==1.0"]
+    assert "was not made by connect_tasks" in frozen.notes[0]
+    assert freeze().notes == ()
 
 
 def test_a_conflict_is_one_line_with_uvs_reason(app: Path, freeze: Freeze) -> None:

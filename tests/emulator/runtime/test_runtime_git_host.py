@@ -6,7 +6,9 @@ import asyncio
 import base64
 import gzip
 import os
+import socket
 import stat
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -221,6 +223,35 @@ async def test_a_client_who_leaves_takes_the_servers_children_along(pushed, url,
     await until(lambda: backends(root))
     writer.close()
     await until(lambda: not backends(root))
+
+
+async def test_kill_9_of_the_server_ends_a_push_that_waits(pushed, url, root, tmp_path, until):
+    serving = f"""
+import pathlib, socket, sys, uvicorn
+from connect_tasks.emulator.git_host import git_host
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+app = git_host(pathlib.Path({str(root)!r}), pusher=lambda _headers: "ada")
+uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listener])
+"""
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", serving, stdout=asyncio.subprocess.PIPE)
+    port = int(await server.stdout.readline())
+    head = "Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 9999\r\n"
+    await until(lambda: listening(port))
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"POST /app.git/git-receive-pack HTTP/1.1\r\nHost: x\r\n{head}\r\n0094".encode())
+    await until(lambda: backends(root))
+    server.kill()
+    await server.wait()
+    await until(lambda: not backends(root))
+    writer.close()
+    await git(pushed, "push", "--quiet", url, "HEAD:another", key=KEY)  # which our own server still serves
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def backends(root: Path) -> list[str]:

@@ -243,11 +243,13 @@ async def test_every_job_is_told_at_its_start_and_end(tmp_path, front, build, ap
     )
     good = await instances.get(front.mount(app, await build()))
     await instances.terminate(good.job_key)
+    left = await instances.get(front.mount(app, await build(), guid="left"))
     with pytest.raises(StartFailed):
         await instances.get(front.mount(bundle({"app.py": "1/0"}, "bad"), await build(), guid="bad"))
     await instances.close()
-    assert [alive for _, alive in told] == [True, False, True, False]
+    assert [alive for _, alive in told] == [True, False, True, True, False, False]
     assert told[0][0] == told[1][0] == good.job_key
+    assert told[2][0] == told[5][0] == left.job_key, "which the end of the server ended"
 
 
 async def test_a_bundle_that_is_gone_fails_as_a_start_and_so_does_one_without_an_environment(

@@ -153,6 +153,19 @@ async def test_the_app_sees_connects_variables_and_its_own_and_nothing_of_ours(f
     assert "connect_tasks" not in "".join(seen["path"]).replace(str(environment.path.parent), "")
 
 
+async def test_pythons_own_variables_are_the_apps_to_set(front, build, bundle, tmp_path):
+    bundle({"elsewhere.py": "HERE = b'elsewhere'"}, "library")
+    app = """
+        from elsewhere import HERE
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [HERE]
+        """
+    directory, variables = bundle({"app.py": app}), {"PYTHONPATH": str(tmp_path / "library"), "PYTHONSAFEPATH": "1"}
+    assert await front.get(front.mount(directory, await build(), **variables)) == (200, "elsewhere")
+
+
 async def test_bytecode_is_kept_for_the_next_start(front, build, bundle):
     directory = bundle({"app.py": "from beside import app", "beside.py": wsgi()})
     assert (await front.get(front.mount(directory, await build())))[0] == 200

@@ -1,4 +1,4 @@
-"""Reading blobs, many at once and as large as they come."""
+"""Reading objects: names resolved without a new process each, blobs many at once and as large as they come."""
 
 from __future__ import annotations
 
@@ -14,8 +14,38 @@ from .git_calls import REMOTE_TIMEOUT, GitCalls
 from .git_messages import failed
 
 
-class GitBlobs(GitCalls):
-    """The contents behind object ids."""
+class GitObjects(GitCalls):
+    """What names and object ids stand for."""
+
+    def look_up(self, name: str) -> str | None:
+        """The id of the object that a name stands for (`HEAD`, `main^{commit}`, `HEAD:apps/sales`), None when there is
+        none.
+
+        GitPython's standing `cat-file` answers in 0.1 ms, a new process in 3. What it does not understand (a missing
+        object, an id of sha256) git is asked again for.
+        """
+        if "\n" not in name:
+            with self.turn:
+                try:
+                    return os.fsdecode(self._repo.git.get_object_header(name)[0])  # bytes, whatever its type says
+                except ValueError:
+                    pass
+        found = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+        return found.text.strip() if found.ok else None
+
+    def commit_data(self, commit: str) -> bytes:
+        """A commit object as it is: headers, an empty line, the message. Raises GitFailed when it is none."""
+        with self.turn:
+            try:
+                _, kind, _, data = self._repo.git.get_object_data(commit)
+            except ValueError:
+                kind, data = "", b""
+        if os.fsdecode(kind) == "commit":
+            return bytes(data)
+        found = self.ask("cat-file", "commit", commit)
+        if not found.ok:
+            raise failed(found)
+        return found.stdout
 
     def read(self, oids: Iterable[str]) -> dict[str, bytes]:
         """The contents of blobs, by id, in one call. Raises GitFailed when one is missing."""
