@@ -101,13 +101,16 @@ def refused(answer: requests.Response, body: bytes, where: str) -> Problem:
     if status == PROXY_AUTHENTICATION:
         return _unreachable(_NO_PASSWORD, where)
     said = f"{words} (code {api_code})" if api_code is not None else words
+    retry_after = _seconds(answer.headers.get("Retry-After"))
+    if retry_after is not None:
+        said += f"; it asks us to wait {retry_after:g} s"
     return ServerRefused(
         f"the server answered {status}: {said}",
         where=where,
         hint=_cure_of_status(status, ours=api_code is not None),
         status=status,
         api_code=api_code,
-        retry_after=_seconds(answer.headers.get("Retry-After")),
+        retry_after=retry_after,
     )
 
 

@@ -31,6 +31,8 @@ def shipped(paths: Iterable[str], include: Sequence[str] = (), exclude: Sequence
 
     manifest.json never lists itself, requirements.txt is always there.
     """
+    if not include and not exclude:
+        return tuple(sorted({*paths} - {MANIFEST}))
     included, excluded = _matcher(include), _matcher(exclude)
     return tuple(
         sorted(

@@ -53,10 +53,10 @@ class Git(GitObjects):
         """The blobs below DIR at a commit or tree, by path relative to DIR; empty when DIR is absent there."""
         found = self.ask("ls-tree", "-r", "-z", "--full-tree", at(revision, directory))
         entries: dict[str, Blob] = {}
-        for entry in found.stdout.split(b"\0")[:-1] if found.ok else ():
-            facts, path = entry.split(b"\t", 1)
-            mode, _, oid = facts.decode().split()
-            entries[os.fsdecode(path)] = Blob(mode, oid)
+        for entry in os.fsdecode(found.stdout).split("\0")[:-1] if found.ok else ():
+            facts, _, path = entry.partition("\t")
+            mode, _, oid = facts.split(" ")
+            entries[path] = Blob(mode, oid)
         return entries
 
     def tree_id(self, revision: str, directory: str) -> str | None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from typing import IO
 
 from .errors import GitFailed
 from .git_calls import REMOTE_TIMEOUT, GitCalls
 from .git_messages import failed
+from .process import Completed
+
+#: Bytes of a blob that are held in memory at once where it is only hashed.
+_CHUNK = 1 << 20
 
 
 class GitObjects(GitCalls):
@@ -52,7 +57,7 @@ class GitObjects(GitCalls):
         return {oid: b"".join(chunks) for oid, chunks in self._blobs(oids)}
 
     def checksums(self, oids: Iterable[str]) -> dict[str, str]:
-        """The md5 of blobs as git stores them, by id, in one call and without holding a blob in memory."""
+        """The md5 of blobs as git stores them, by id, in one call and without holding a large blob in memory."""
         checksums = {}
         for oid, chunks in self._blobs(oids):
             digest = hashlib.md5(usedforsecurity=False)  # what Connect's manifest asks for
@@ -61,23 +66,43 @@ class GitObjects(GitCalls):
             checksums[oid] = digest.hexdigest()
         return checksums
 
-    def _blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def _blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, Iterable[bytes]]]:
+        """(id, content in chunks) of each blob. The content is to be read before the next one is asked for."""
         wanted = sorted(set(oids))
         if not wanted:
             return
         self._fetch_missing(wanted)
-        with tempfile.TemporaryFile() as file:
-            found = self.run("cat-file", "--batch", input="".join(f"{oid}\n" for oid in wanted).encode(), output=file)
-            if not found.ok:
-                raise failed(found)
-            file.seek(0)
+        with self._contents(wanted) as contents:
             for oid in wanted:
-                header = file.readline().split()
-                if len(header) != 3:
+                size = contents.readline().rstrip()
+                if size.endswith(b" missing"):
                     raise GitFailed(f"git has no object {oid}", hint="git fsck")
-                left = int(header[2])
-                yield oid, _chunks(file, left)
-                file.seek(1, os.SEEK_CUR)
+                if not size:
+                    raise EOFError
+                yield oid, _chunks(contents, int(size))
+
+    @contextmanager
+    def _contents(self, oids: Iterable[str]) -> Iterator[IO[bytes]]:
+        """A size, a line feed, the content, a line feed, for each object. Raises GitFailed, also for an EOFError inside.
+
+        Through a pipe, so that what one core reads the other hashes; `--buffer` spares a system call per object.
+        """
+        request = "".join(f"{oid}\n" for oid in oids).encode()
+        reading, writing = os.pipe()
+
+        def write() -> Completed:
+            with open(writing, "wb", buffering=0) as sink:  # closed with git's end: that is how the reader sees it
+                return self.run("cat-file", "--batch=%(objectsize)", "--buffer", input=request, output=sink)
+
+        with ThreadPoolExecutor(1) as pool, open(reading, "rb", buffering=_CHUNK) as contents:
+            written = pool.submit(write)
+            try:
+                yield contents
+            except EOFError:
+                if written.result().ok:
+                    raise GitFailed("git cat-file ended early", hint="git fsck") from None
+            if not written.result().ok:
+                raise failed(written.result())
 
     @cached_property
     def _promisor(self) -> str | None:
@@ -98,10 +123,21 @@ class GitObjects(GitCalls):
             self.run_remote(*args, input="".join(f"{oid}\n" for oid in missing).encode(), timeout=REMOTE_TIMEOUT)
 
 
-def _chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
+def _chunks(file: IO[bytes], size: int) -> Iterable[bytes]:
+    """The next `size` bytes of a file, and the line feed after them. Raises EOFError."""
+    if size < _CHUNK:  # nearly all: 20,000 generators would take longer than the hashing
+        content = file.read(size + 1)
+        if len(content) <= size:
+            raise EOFError
+        return (content[:-1],)
+    return _large(file, size)
+
+
+def _large(file: IO[bytes], size: int) -> Iterator[bytes]:
     while size > 0:
-        chunk = file.read(min(size, 1 << 20))
+        chunk = file.read(min(size, _CHUNK))
         if not chunk:
-            raise GitFailed("git cat-file ended early", hint="git fsck")
+            raise EOFError
         size -= len(chunk)
         yield chunk
+    file.read(1)

@@ -78,7 +78,7 @@ def check_all(
     base = apps[0].path if len(apps) == 1 and not staged else "."
     whole = git.tree(revision, base) if revision else {}
     changed = _staged_changes(git, revision, index) if staged else {}
-    whole = {path: blob for path, blob in {**whole, **changed}.items() if blob is not None}
+    whole = _overlaid(whole, changed)
     above = as_written(whole if base == "." else _files_above(git, revision or "", base))
     trees = {path: as_written(tree) for path, tree in _split(whole, base, [app.path for app in apps]).items()}
     touched = [not touched_only or _below(app.path, changed) for app in apps]
@@ -97,8 +97,8 @@ def check_all(
 def staged_tree(git: Git, directory: str, *, index: Path | None = None) -> Tree:
     """The tree of a directory that `git commit` would make of the index now."""
     revision = git.resolve("HEAD")
-    whole = {**(git.tree(revision, ".") if revision else {}), **_staged_changes(git, revision, index)}
-    return _split({path: blob for path, blob in whole.items() if blob is not None}, ".", [directory])[directory]
+    whole = _overlaid(git.tree(revision, ".") if revision else {}, _staged_changes(git, revision, index))
+    return _split(whole, ".", [directory])[directory]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,6 +258,12 @@ def _staged_changes(git: Git, revision: str | None, index: Path | None) -> dict[
     return changed
 
 
+def _overlaid(tree: Tree, changed: Mapping[str, Blob | None]) -> Tree:
+    if not changed:
+        return tree
+    return {path: blob for path, blob in {**tree, **changed}.items() if blob is not None}
+
+
 def _files_above(git: Git, revision: str, directory: str) -> dict[str, Blob]:
     """The files that may name a Python in the directories above one."""
     places = [posixpath.join(parent, name) for parent in _above(directory) for name in PYTHON_FILES]
@@ -272,11 +278,11 @@ def _below(directory: str, paths: Iterable[str]) -> bool:
     return any(directory == "." or path.startswith(f"{directory}/") for path in paths)
 
 
-def _split(whole: Tree, base: str, directories: Sequence[str]) -> dict[str, dict[str, Blob]]:
+def _split(whole: Tree, base: str, directories: Sequence[str]) -> Mapping[str, Tree]:
     """The tree of each directory, from the tree of `base`, in one pass. Directories may lie in each other."""
+    if set(directories) == {base}:
+        return {base: whole}
     trees: dict[str, dict[str, Blob]] = {directory: {} for directory in directories}
-    if base != ".":
-        return {**trees, base: dict(whole)}
     prefixes = {"" if directory == "." else f"{directory}/": directory for directory in directories}
     for path, blob in whole.items():
         end = 0

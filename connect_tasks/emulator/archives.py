@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -17,6 +18,7 @@ from connect_tasks.emulator.manifests import Manifest, ManifestInvalid, read_man
 LARGEST: Final = 4 * 2**30  # bytes, unpacked
 MOST_MEMBERS: Final = 200_000
 LARGEST_MANIFEST: Final = 64 * 2**20
+UNWRITABLE: Final = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class ArchiveRefused(Exception):
@@ -29,19 +31,21 @@ def manifest_of(archive: Path, *, links: bool) -> Manifest:
     Reads the whole archive, so that what passes here can be unpacked later. Raises ArchiveRefused, ManifestInvalid.
     """
     names: list[PurePosixPath] = []
-    texts: dict[PurePosixPath, bytes] = {}
+    found, text = None, b""  # the manifest nearest to the root: no other can be in the folder that all files share
     with _members(archive, links=links) as (tar, members):
         for member in members:
             path = PurePosixPath(member.name)
             if not member.isdir():
                 names.append(path)
-            if path.name == "manifest.json" and member.isfile() and member.size <= LARGEST_MANIFEST:
+            if path.name != "manifest.json" or not member.isfile() or member.size > LARGEST_MANIFEST:
+                continue
+            if found is None or path == found or len(path.parts) < len(found.parts):
                 source = tar.extractfile(member)
-                texts[path] = source.read() if source else b""
+                found, text = path, source.read() if source else b""
     root = _common_folder(names)
-    if root / "manifest.json" not in texts:
+    if root / "manifest.json" != found:
         raise ManifestInvalid("there is no manifest.json")
-    return read_manifest(texts[root / "manifest.json"], root="" if root == PurePosixPath() else str(root))
+    return read_manifest(text, root="" if root == PurePosixPath() else str(root))
 
 
 def _common_folder(names: list[PurePosixPath]) -> PurePosixPath:
@@ -103,6 +107,8 @@ def _members(archive: Path, *, links: bool) -> Iterator[tuple[tarfile.TarFile, I
         with tarfile.open(archive, "r:gz") as tar:
             yield tar, _checked(tar, links=links)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            raise ArchiveRefused("it holds a path that no file can have") from error
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's trouble, not the archive's
         raise ArchiveRefused("it is not a readable gzip tar archive") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+NAME = re.compile(r"python3(\.\d+)?")  # and not python3-config, which would be run
 OLDEST = Version("3.8")  # uv builds no environment for anything older
 
 
@@ -69,7 +71,7 @@ def _candidates() -> Iterable[Path]:
         Path(getattr(sys, "_base_executable", sys.executable)),  # not the virtual environment's: that may go away
         *sorted(pyenv.glob("versions/*/bin/python"), reverse=True),
         *sorted(uv.glob("*/bin/python3"), reverse=True),
-        *(python for entry in path for python in sorted(entry.glob("python3*"))),
+        *(python for entry in path for python in sorted(entry.glob("python3*")) if NAME.fullmatch(python.name)),
     ]
     shims = pyenv / "shims"
     executables = (each for each in names if each.is_file() and os.access(each, os.X_OK) and each.parent != shims)

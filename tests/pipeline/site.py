@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -50,11 +49,14 @@ class Site:
     server: Running
     name: str
     place: Path
+    api_key: str | None = None  # the administrator's, if None
+    branch: str = "main"
     app: App = field(init=False)
     commit: str = ""
     versions: dict[str, str] = field(default_factory=dict)  # commit -> what its page says
     said: list[str] = field(default_factory=list)
     actions: tuple[Action, ...] = ()
+    before: Callable[[Action], object] = lambda _: None  # what others do meanwhile
 
     def __post_init__(self) -> None:
         self.app = App(name=self.name, content_name=self.name, verify=VerifySettings(contains="version", timeout=5))
@@ -68,13 +70,16 @@ class Site:
     def journal(self) -> Journal:
         return Journal.of(self.place, self.name, None)
 
-    def commit_version(self, text: str | None = None, **files: str) -> str:
+    def commit_version(self, text: str | None = None, *, without: str | None = None, **files: str) -> str:
         """The next version of the page on `main`; `files`: more of them, `manifest_json` is manifest.json."""
         text = text or f"version {len(self.versions) + 1}"
         contents = {"index.html": text, "manifest.json": json.dumps(MANIFEST)}
-        contents |= {name.replace("_json", ".json"): content for name, content in files.items()}
+        contents |= {name.replace("_", "."): content for name, content in files.items()}
+        contents.pop(without or "", None)
         parent = "from refs/heads/main^0\n" if self.commit else ""
-        lines = [f"commit refs/heads/main\nmark :1\ncommitter T <t@example.org> {1700000000 + len(self.versions)} +0000"]
+        lines = [
+            f"commit refs/heads/main\nmark :1\ncommitter T <t@example.org> {1700000000 + len(self.versions)} +0000"
+        ]
         lines += [f"data {len(text)}\n{text}\n{parent}deleteall"]
         lines += [f"M 100644 inline {name}\ndata {len(body)}\n{body}" for name, body in contents.items()]
         script = "\n".join([*lines, "get-mark :1", "done", ""])
@@ -89,13 +94,13 @@ class Site:
     # what a release does ------------------------------------------------------------------------------------------
 
     def connect(self) -> Connect:
-        key = Secret(self.server.api_key)
+        key = Secret(self.api_key or self.server.api_key)
         return Connect(ServerAddress(url=self.server.url, key=key, source="the test"))
 
     def deploy(self) -> Shipment:
         """As `ship` does it: facts, plan, perform. Raises the problem."""
         connect, app, self.actions = self.connect(), self.app, ()
-        facts = survey_server(connect, app, repository=self.server.git_url(self.name), branch="main")
+        facts = survey_server(connect, app, repository=self.server.git_url(self.name), branch=self.branch)
         self.actions = (
             *plan_polling(app, facts),
             *plan_deployment(
@@ -120,6 +125,7 @@ class Site:
         guid = facts.content.guid if facts.content else None
         shipment = Shipment(app_tree="", commit=self.commit, pushed=self.commit, guid=guid)
         for action in self.actions:
+            self.before(action)
             shipment = perform_on_server(action, shipment, deployment)
         return shipment
 
@@ -165,14 +171,6 @@ class Site:
             if error.code == 404 and self.live() is None:
                 return None
             raise
-
-    def settle(self) -> None:
-        """Wait until the server has done what it was asked for, by a run that may not have waited."""
-        for item in self.items():
-            guid = item["guid"]
-            task = self.call("POST", f"__api__/v1/content/{guid}/build", {}) if item["bundle_id"] else None
-            while task is not None and not self.call("GET", f"__api__/v1/tasks/{task['task_id']}?wait=5")["finished"]:
-                time.sleep(0.01)
 
     def requests(self) -> list[dict[str, Any]]:
         return list(self.call("GET", "__emulator__/requests")["requests"])

@@ -157,6 +157,14 @@ async def test_shallow_partial_and_single_commits_are_served(pushed, url, tmp_pa
     await git(tmp_path / "shallow", "fetch", "--quiet", url, hidden)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to somebody else")
+async def test_a_repository_of_another_owner_is_served(pushed, url, root):
+    for path in [root / "app.git", *(root / "app.git").rglob("*")]:
+        os.chown(path, 12345, 12345)
+    assert "refs/heads/main" in await git(pushed, "ls-remote", url)
+    await git(pushed, "push", "--quiet", url, "HEAD:another", key=KEY)
+
+
 async def test_a_hook_of_the_host_refuses_in_its_own_words(pushed, url, root):
     hook = root / "app.git/hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from connect_tasks.emulator import job_logs
+from connect_tasks.emulator import job_logs, processes
 from connect_tasks.emulator.instances import Instances, StartFailed, read_log, unsupported
 
 pytestmark = pytest.mark.anyio
@@ -298,6 +298,21 @@ async def test_a_log_is_cut_before_it_fills_the_disk(tmp_path, monkeypatch):
     assert [int(entry["data"]) for entry in kept] == list(range(1000 - len(kept), 1000))
     assert job_logs.tail(log.path, 2) == "998\n999"
     assert read_log(tmp_path / "none.log") == []
+
+
+async def test_a_flood_waits_while_others_work(tmp_path):
+    stream = asyncio.StreamReader()
+    stream.feed_data(b"y\n" * 500_000)
+    stream.feed_eof()
+    log = job_logs.JobLog(tmp_path / "a.log")
+    flood = asyncio.create_task(log.follow("stdout", stream))
+    turns = 0
+    while not flood.done():
+        await asyncio.sleep(0)
+        turns += 1
+    log.close()
+    assert turns > 10 * (1_000_000 / processes.CHUNK), "else each of its chunks comes after one turn of ours"
+    assert len(read_log(log.path, 10**6)) == 500_000
 
 
 async def test_an_app_that_floods_its_log_does_not_starve_the_others(front, build, bundle, app):

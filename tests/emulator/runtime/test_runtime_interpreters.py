@@ -83,6 +83,7 @@ def test_what_cannot_serve_is_left_out(nowhere):
     pretend(nowhere / "bin/python3.94", "3.94.0", code=127)  # as pyenv's shim of an inactive version
     pretend(nowhere / "bin/python3.93", "")
     (nowhere / "bin/python3.92").write_bytes(b"\0")
+    pretend(nowhere / "bin/python3-config", "3.91.0")
     os.environ["PATH"] += f"{os.pathsep}{nowhere}/pyenv/shims{os.pathsep}"
     assert find_interpreters() == (running(),)
 

@@ -1,0 +1,289 @@
+"""Back to a bundle that the server has kept: verified, safe from polling, and not undone by the next release."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connect_tasks.connect import Bundle
+from connect_tasks.emulator import Running, running
+from connect_tasks.errors import NothingToReturnTo
+from connect_tasks.kept_bundles import KeptBundle, choose, earlier_versions
+
+from .conftest import BARE_APP, TABLE, Workshop, make_workshop
+from .hands import activate, call, guid_of, link_of, live_bundle, next_second, released, used_by, version
+from .hands import person as new_person
+
+#: Well in the tests, and sick on Connect.
+SICK = BARE_APP.replace("def app(", 'import os\n\n\ndef app(').replace(
+    '"200 OK"', '"500 Oh no" if os.environ.get("POSIT_PRODUCT") == "CONNECT" else "200 OK"'
+)
+
+
+@pytest.fixture(scope="module")
+def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One that knows neither drafts nor bundles of a commit."""
+    data = tmp_path_factory.mktemp("old")
+    with running(data, without=("bundle-from-ref", "drafts"), options=["--faults"]) as server:
+        yield server
+
+
+@pytest.fixture(params=["recent", "old"])
+def shop(
+    request: pytest.FixtureRequest, connect_server: Running, old_server: Running, tmp_path: Path, private_home: Path
+) -> Workshop:
+    server = connect_server if request.param == "recent" else old_server
+    return make_workshop(server, tmp_path, private_home, f"rollback-{request.param}")
+
+
+def test_the_version_before_is_live_again(shop: Workshop) -> None:
+    first, second = released(shop), released(shop, 2)
+    head, remote = shop.head, shop.remote()
+    ran = shop.run("rollback")
+    assert (ran.status, ran.report["result"]) == (0, "changed"), ran.said
+    assert (ran.report["bundle"], ran.report["live_commit"]) == (first.report["bundle"], first.report["live_commit"])
+    assert shop.page(second.report["url"]) == "version 1"
+    assert (shop.head, shop.remote(), shop.git("status", "--porcelain")) == (head, remote, "")
+    assert len(call(shop, "GET", f"v1/content/{guid_of(first)}/bundles")) == 2
+    forward = next(note for note in ran.report["notes"] if "go forward" in note)
+    assert f"rollback -- --to {second.report['bundle']}" in forward
+    assert "release -- --force" in forward
+
+
+def test_a_release_of_the_same_head_leaves_the_rollback_alone(shop: Workshop) -> None:
+    """What was rolled back is not put live again by whoever, or whichever job, releases next."""
+    first, second = released(shop), released(shop, 2)
+    assert shop.run("rollback").status == 0
+    writes = shop.writes()
+    for verb in ("release", "deploy"):
+        ran = shop.run(verb)
+        assert (ran.status, ran.code) == (1, "CT808"), ran.said
+        assert f"bundle {second.report['bundle']}" in ran.report["error"]["message"]
+        assert "--force" in ran.report["error"]["hint"]
+    assert shop.writes() == writes
+    shop.commit("unrelated", **{"pyproject.toml": TABLE})  # another commit, the same tree of the app
+    assert live_bundle(shop, guid_of(first)) == first.report["bundle"]
+
+
+def test_a_clone_that_knows_nothing_of_it_leaves_it_alone_too(workshop: Workshop, tmp_path: Path) -> None:
+    """A CI job has a fresh clone and no journal: the server's times tell."""
+    released(workshop), released(workshop, 2)
+    next_second()
+    assert workshop.run("rollback").status == 0
+    administrator = call(workshop, "GET", "v1/user")
+    job = used_by(workshop, new_person(workshop, "administrator"), tmp_path / "job")
+    assert administrator
+    ran = job.run("release")
+    assert (ran.status, ran.code) == (1, "CT808"), ran.said
+
+
+def test_forward_again(shop: Workshop) -> None:
+    first, second = released(shop), released(shop, 2)
+    assert shop.run("rollback").status == 0
+    by_number = shop.run("rollback", "--to", second.report["bundle"])
+    assert (by_number.status, by_number.report["bundle"]) == (0, second.report["bundle"]), by_number.said
+    assert shop.run("release").report["result"] == "noop"
+    assert shop.run("rollback").report["bundle"] == first.report["bundle"]
+    forced = shop.run("release", "--force")
+    assert forced.status == 0, forced.said
+    assert shop.page(first.report["url"]) == "version 2"
+    assert shop.run("rollback").status == 0
+    assert shop.page(released(shop, 3).report["url"]) == "version 3"  # a fix needs no --force
+
+
+def test_versions_commits_and_bundles_can_be_named(workshop: Workshop) -> None:
+    first, second, third = released(workshop), released(workshop, 2), released(workshop, 3)
+    url = first.report["url"]
+    workshop.git("tag", "good", second.report["live_commit"])
+    for name, page in (
+        ("2", "version 1"),
+        (third.report["live_commit"], "version 3"),
+        (second.report["live_commit"][:8], "version 2"),
+        (first.report["bundle"], "version 1"),
+        ("good", "version 2"),
+    ):
+        if len(name) == 1 and name in {run.report["bundle"] for run in (first, second, third)}:
+            continue  # this server's ids are small: the number is a bundle here
+        ran = workshop.run("rollback", "--to", name)
+        assert ran.status == 0, ran.said
+        assert workshop.page(url) == page, name
+
+
+def test_what_is_live_already_is_only_verified(workshop: Workshop) -> None:
+    released(workshop)
+    second = released(workshop, 2)
+    writes = workshop.writes()
+    ran = workshop.run("rollback", "--to", second.report["bundle"])
+    assert (ran.status, ran.report["result"]) == (0, "noop"), ran.said
+    assert workshop.writes() == writes
+    assert [stage["name"] for stage in ran.report["stages"]] == ["facts", "verify"]
+
+
+def test_a_bundle_that_is_gone_is_refused(workshop: Workshop) -> None:
+    first, second = released(workshop), released(workshop, 2)
+    guid = guid_of(first)
+    call(workshop, "DELETE", f"v1/content/{guid}/bundles/{first.report['bundle']}")
+    for arguments in (("--to", first.report["live_commit"]), ("--to", first.report["bundle"]), ()):
+        ran = workshop.run("rollback", *arguments)
+        assert (ran.status, ran.code) == (1, "CT809"), ran.said
+        assert "kept" in ran.report["error"]["message"]
+        assert ran.report["error"]["hint"]
+    assert live_bundle(workshop, guid) == second.report["bundle"]
+
+
+def test_nothing_is_live_yet(workshop: Workshop) -> None:
+    ran = workshop.run("rollback")
+    assert (ran.status, ran.code) == (1, "CT809")
+    assert "nothing" in ran.report["error"]["message"]
+
+
+def test_a_draft_that_never_was_live_is_passed_over(workshop: Workshop) -> None:
+    """The server's list does not tell a version from a draft whose page was sick."""
+    first = released(workshop)
+    workshop.commit(app_py=SICK)
+    assert workshop.run("release").code == "CT801"
+    third = released(workshop, 3)
+    bundles = call(workshop, "GET", f"v1/content/{guid_of(first)}/bundles")
+    assert len(bundles) == 3
+    ran = workshop.run("rollback")
+    assert ran.status == 0, ran.said
+    assert ran.report["bundle"] == first.report["bundle"]
+    assert "passed over" in ran.said
+    assert workshop.page(third.report["url"]) == "version 1"
+
+
+def test_an_earlier_version_that_is_sick_by_now_is_not_left_live(shop: Workshop) -> None:
+    """Well when it was released, it fails today: a variable that it needs is set otherwise."""
+    needing = SICK.replace('os.environ.get("POSIT_PRODUCT") == "CONNECT"', 'os.environ.get("COLOUR") == "blue"')
+    shop.commit(app_py=needing)
+    first, second = released(shop), released(shop, 2)
+    guid = guid_of(first)
+    call(shop, "PATCH", f"v1/content/{guid}/environment", [{"name": "COLOUR", "value": "blue"}])
+    ran = shop.run("rollback", "--to", first.report["live_commit"])
+    assert (ran.status, ran.code) == (1, "CT801"), ran.said
+    assert live_bundle(shop, guid) == second.report["bundle"]
+    assert shop.page(second.report["url"]) == "version 2"
+
+
+def test_polling_is_switched_off_first_and_said_so(tmp_path: Path, private_home: Path) -> None:
+    """A server that polls each half second would have undone the rollback before this test looks."""
+    with running(tmp_path / "connect", options=["--faults", "--poll-interval", "0.5"]) as server:
+        shop = make_workshop(server, tmp_path, private_home, "polled")
+        shop.commit(**{"pyproject.toml": TABLE + "polling = true\n"})
+        first, _ = released(shop), released(shop, 2)
+        guid = guid_of(first)
+        # A push that the server has not seen yet is what the next poll would put live.
+        ran = shop.run("rollback")
+        assert ran.status == 0, ran.said
+        stages = [stage["name"] for stage in ran.report["stages"]]
+        assert stages.index("polling") < stages.index("deploy")
+        assert any("polling was on and is switched off: it would undo the rollback" in note for note in ran.report["notes"])
+        assert any("until the next release" in note for note in ran.report["notes"])
+        assert link_of(shop, guid)["polling"] is False
+        version(shop, 3)
+        shop.git("push", "--quiet", "origin", "main")
+        time.sleep(1.5)
+        assert live_bundle(shop, guid) == first.report["bundle"]
+        assert shop.page(first.report["url"]) == "version 1"
+        released(shop)
+        assert link_of(shop, guid)["polling"] is True
+
+
+@pytest.mark.parametrize("killed", ["before", "after"])
+def test_a_rollback_that_was_cut_short_is_finished_and_goes_no_further_back(workshop: Workshop, killed: str) -> None:
+    """A bare `rollback` counts from what is live: run again, it must not take a second step."""
+    first, second, third = released(workshop), released(workshop, 2), released(workshop, 3)
+    del first
+    guid = guid_of(second)
+    fault = {
+        "pattern": f"POST /__api__/v1/content/{guid}/deploy" if killed == "before" else f"GET /content/{guid}/$",
+        "status": 403 if killed == "before" else 404,
+        "times": 1,
+        "offset": 1 if killed == "before" else 0,  # the draft's deploy passes, the activation does not
+    }
+    if killed == "after":
+        fault |= {"status": None, "reset": True, "times": None}
+    call(workshop, "POST", "__emulator__/fault", fault)
+    interrupted = threading.Thread(target=lambda: None)
+    ran = workshop.run("rollback") if killed == "before" else _cut_short(workshop)
+    del interrupted
+    call(workshop, "DELETE", "__emulator__/fault")
+    assert ran is None or ran.status != 0
+    before = third if killed == "before" else second
+    assert live_bundle(workshop, guid) == before.report["bundle"]
+    again = workshop.run("rollback")
+    assert again.status == 0, again.said
+    assert live_bundle(workshop, guid) == second.report["bundle"]
+    assert workshop.page(second.report["url"]) == "version 2"
+
+
+def _cut_short(workshop: Workshop) -> None:
+    """Kill a rollback while it waits for the live page, which does not answer."""
+    import subprocess
+    import sys
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "connect_tasks", "rollback"],
+        cwd=workshop.root,
+        env=workshop.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    guid = call(workshop, "GET", "v1/content?name=" + workshop.name)[0]["guid"]
+    before = live_bundle(workshop, guid)
+    while live_bundle(workshop, guid) == before:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+
+
+def test_a_bundle_without_a_commit_proves_nothing(workshop: Workshop) -> None:
+    with pytest.raises(NothingToReturnTo, match="does not say which commit"):
+        choose((LIVE, UPLOAD), LIVE, "1", resolve=lambda _: None)
+
+
+# the choice, without a server -----------------------------------------------------------------------------------------
+
+
+def kept(number: int, commit: str | None, version: str | None = None) -> KeptBundle:
+    return KeptBundle(
+        bundle=Bundle(id=str(number), active=False, source_commit=commit, created="2026-01-01T11:00:00Z"),
+        version=version or commit,
+    )
+
+
+A, B, C = (letter * 40 for letter in "abc")
+LIVE, UPLOAD = kept(500, C), kept(1, None)
+HISTORY = (kept(501, "d" * 40), LIVE, kept(400, C), kept(300, B), kept(200, B), kept(100, A), UPLOAD)
+
+
+def test_versions_are_counted_by_what_they_hold() -> None:
+    """501 is newer than what is live, 400 holds the same, 300 and 200 are one version, and 1 is nobody's commit."""
+    assert [one.id for one in earlier_versions(HISTORY, LIVE)] == ["300", "100"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [("2", "100"), ("200", "200"), (B, "300"), (A[:7], "100"), ("v1", "100"), ("501", "501"), ("AAAAAAA", "100")],
+)
+def test_what_a_name_means(wanted: str, chosen: str) -> None:
+    assert choose(HISTORY, LIVE, wanted, resolve=lambda name: A if name == "v1" else None).id == chosen
+
+
+@pytest.mark.parametrize("wanted", ["3", "0", "", "4711", "f" * 40, "nosuch", "-1"])
+def test_what_is_not_there_is_refused_with_what_is(wanted: str) -> None:
+    with pytest.raises(NothingToReturnTo) as refused:
+        choose(HISTORY, LIVE, wanted, resolve=lambda _: None)
+    assert "kept" in refused.value.message
+    assert refused.value.hint
+
+
+def test_a_short_name_that_could_be_two_commits_is_refused() -> None:
+    with pytest.raises(NothingToReturnTo, match="several"):
+        choose((LIVE, kept(2, "abcd1" + "0" * 35), kept(1, "abcd2" + "0" * 35)), LIVE, "abcd", resolve=lambda _: None)
