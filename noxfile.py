@@ -3,6 +3,8 @@
 `nox -s rehearse` releases sample_project to a local Connect server; nothing outside a scratch directory changes.
 """
 
+from pathlib import Path
+
 import nox
 
 import connect_tasks
@@ -36,6 +38,16 @@ def slow(session: nox.Session) -> None:
     """Run the tests that take minutes: long races, many kills, heavy loads."""
     session.install("-e", ".[emulator]", "--group", "test")
     session.run("pytest", "-m", "slow", "--timeout", "1800", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against the floor, as ratios taken in one run (add `-- NAME` for one of benchmarks/)."""
+    session.install("-e", ".[emulator]", "--group", "test")
+    wanted = session.posargs or sorted(path.stem for path in Path("benchmarks").glob("[!_]*.py"))
+    for name in wanted:
+        # The package is compiled first: where bytecode may not be written, each run would compile it again.
+        session.run("python", f"benchmarks/{name}.py", env={"PYTHONDONTWRITEBYTECODE": ""})
 
 
 @nox.session

@@ -36,7 +36,8 @@ _HTTP_ON_TLS = "client sent an http request to an https server", "plain http req
 
 
 class Verdict(NamedTuple):
-    """Why there was no answer, what helps, and whether it may be gone in a moment."""
+    """Why there was no answer, what helps, and whether it may be gone in a moment; if not, nothing reached the
+    server."""
 
     cause: str
     cure: str
@@ -247,9 +248,9 @@ def _broken(links: tuple[BaseException, ...]) -> Verdict | None:
     if "TooManyRedirects" in names:
         return Verdict("the server sends us in a circle", _ITSELF, passing=False)
     if _first(links, AnswerTooLong):
-        return Verdict(f"no answer of Connect: {links[0]}", _ITSELF, passing=False)
+        return Verdict(f"no answer of Connect: {links[0]}", _ITSELF)
     if names & {"DecodeError", "ContentDecodingError"}:
-        return Verdict("the answer is garbled: it is not compressed as its header says", _ITSELF, passing=False)
+        return Verdict("the answer is garbled: it is not compressed as its header says", _ITSELF)
     if names & {"IncompleteRead", "InvalidChunkLength"}:
         return Verdict("the connection was cut in the middle of an answer", _AGAIN)
     if _first(links, ConnectionError) or names & {"RemoteDisconnected", "BadStatusLine"}:

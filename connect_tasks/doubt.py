@@ -49,12 +49,12 @@ def patiently(act: Callable[[], Value]) -> Value:
 
 def _pause(state: RetryCallState) -> float:
     """As long as the server asks for, else longer each time."""
-    from tenacity import wait_exponential_jitter
+    from tenacity import wait_exponential, wait_random
 
     problem = state.outcome.exception() if state.outcome else None
     if isinstance(problem, ServerRefused) and problem.retry_after is not None:
         return problem.retry_after
-    return wait_exponential_jitter(initial=PAUSE, max=LONGEST_PAUSE, jitter=PAUSE)(state)
+    return (wait_exponential(multiplier=PAUSE, max=LONGEST_PAUSE) + wait_random(0, PAUSE))(state)
 
 
 def settled(act: Callable[[], Value], trace: Callable[[], Value | None], *, patience: float | None = None) -> Value:

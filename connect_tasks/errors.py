@@ -379,7 +379,10 @@ class KeyMissing(Problem):
 
 
 class ServerUnreachable(Problem):
-    """No answer, or not the whole of one: refused, unknown host, time-out, TLS. `passing`: it may be gone soon."""
+    """No answer, or not the whole of one: refused, unknown host, time-out, TLS.
+
+    `passing`: it may be gone in a moment, and the request may have been acted upon; else it never reached the server.
+    """
 
     code = "CT702"
 

@@ -76,7 +76,7 @@ def check_all(
     if revision is None and not staged:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
     base = apps[0].path if len(apps) == 1 and not staged else "."
-    whole = git.tree(revision, base) if revision else {}
+    whole: Tree = git.tree(revision, base) if revision else {}
     changed = _staged_changes(git, revision, index) if staged else {}
     whole = _overlaid(whole, changed)
     above = as_written(whole if base == "." else _files_above(git, revision or "", base))

@@ -23,6 +23,7 @@ def wheel(
     extras: Sequence[str] = (),
     python: str = ">=3.8",
     tag: str = "py3-none-any",
+    script: str | None = None,
 ) -> tuple[str, bytes]:
     """(file name, bytes) of a wheel that holds one module, which knows its version."""
     module = name.replace("-", "_")
@@ -35,6 +36,9 @@ def wheel(
         f"{info}/METADATA": "".join(metadata),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
+    if script:
+        content[f"{info}/entry_points.txt"] = f"[console_scripts]\n{script} = {module}:main\n"
+        content[f"{module}.py"] += "import sys\ndef main(): print(sys.prefix)\n"
     record = "".join(f"{path},{_digest(text)},{len(text)}\n" for path, text in content.items())
     content[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
     buffer = io.BytesIO()

@@ -311,6 +311,13 @@ def test_hand_written_requirements_are_kept_and_loose_lines_told(app: Path, free
     assert frozen.local.decode().splitlines() == ["core==1.0", "web==1.0"]
 
 
+def test_loose_lines_are_tested_with_what_the_index_has_today(app: Path, freeze: Freeze, index: Index) -> None:
+    (app / "requirements.txt").write_text("core\n")
+    freeze()
+    index.publish("core", "1.2")
+    assert freeze().local == b"core==1.2\n"
+
+
 def test_hand_written_pins_are_silent(app: Path, freeze: Freeze) -> None:
     (app / "requirements.txt").write_text("web==1.0\ncore==1.0\n")
     assert freeze().notes == ()

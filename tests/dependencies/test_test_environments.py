@@ -124,6 +124,14 @@ def test_bytecode_is_ready_and_scripts_run_from_the_copy(make: Make, index: Inde
     assert done.stdout.split() == [str(packages / "core.py"), str(home)]
 
 
+def test_console_scripts_run_in_the_copy(make: Make, index: Index) -> None:
+    index.publish("scripted", "1.0", script="say-prefix")
+    make(PINS, "scripted")
+    home = make(PINS, "scripted").python.parent.parent
+    said = subprocess.run([home / "bin" / "say-prefix"], capture_output=True, text=True, check=True).stdout.strip()
+    assert said == str(home)
+
+
 def test_a_run_can_not_add_to_or_remove_from_the_template(make: Make, interpreter: Interpreter) -> None:
     first = make(PINS, "tester")
     packages = virtualenvs.site_packages(first.python.parent.parent, interpreter)

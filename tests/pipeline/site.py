@@ -205,7 +205,7 @@ def acts(fault: dict[str, Any]) -> bool:
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """No pauses. Gives what sets how long the trace of a lost write is looked for: a test knows whether there is one."""
+    """No pauses. Gives what sets how long we look for the trace of a lost write: a test knows whether there is one."""
     monkeypatch.setattr(doubt, "PAUSE", 0.01)
     monkeypatch.setattr(doubt, "LONGEST_PAUSE", 0.05)
     monkeypatch.setattr(doubt, "LOOK_AGAIN", 0.02)
