@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from . import doubt
 from .actions import Shipment
 from .bundle_of_commit import ask_once, follow_git
 from .connect import Bundle, Connect, mentions
@@ -15,6 +16,8 @@ from .release_journal import Entry
 
 #: A step of a deploy, as the journal has it.
 ACTIVATING = "activate"
+#: How long we look whether an activation happened before we ask again, which is harmless, in seconds.
+BRIEFLY = 2.0
 #: How long we wait for the server's record of the live commit where it may lag behind, and how often we look, in
 #: seconds.
 RECORD_LAG, LOOK_AGAIN = 30.0, 1.0
@@ -41,8 +44,13 @@ def activate(shipment: Shipment, deployment: Deployment) -> Shipment:
         return _deploy_branch(shipment, deployment)
     live = live_bundle(connect, guid)
     _require_unmoved(shipment, deployment, live)
-    if live != bundle or live == shipment.previous:  # else the task of an earlier run has activated it meanwhile
-        deployment.finish(ACTIVATING, lambda: connect.deploy(guid, bundle))
+    if live == bundle != shipment.previous:
+        return shipment  # the task of an earlier run has activated it meanwhile
+
+    def trace() -> str | None:
+        return "" if live_bundle(connect, guid) == bundle else None
+
+    deployment.finish(ACTIVATING, lambda: doubt.settled(lambda: connect.deploy(guid, bundle), trace, patience=BRIEFLY))
     return shipment
 
 
@@ -111,7 +119,7 @@ def _returned(shipment: Shipment, deployment: Deployment, url: str, unhealthy: s
         return PageUnhealthy(message, where=url, hint=_log_hint(deployment))
     started = time.monotonic()
     try:
-        deployment.follow(connect.deploy(guid, previous))
+        deployment.follow(doubt.patiently(lambda: connect.deploy(guid, previous), again=doubt.is_doubtful))
     except Problem as error:
         message += f"; and returning to bundle {previous} failed: {error.message}"
         return PageUnhealthy(message, where=url, hint=f"activate bundle {previous} in Connect's dashboard")

@@ -108,8 +108,12 @@ def _as_draft(shipment: Shipment, deployment: Deployment) -> Shipment:
     if deployment.drafts is False:
         return shipment
     guid, bundle = guid_of(shipment), shipment.bundle
+
+    def begin() -> str:  # twice is harmless
+        return doubt.patiently(lambda: deployment.connect.deploy(guid, bundle, activate=False), again=doubt.is_doubtful)
+
     try:
-        deployment.finish(DRAFTING, lambda: deployment.connect.deploy(guid, bundle, activate=False))
+        deployment.finish(DRAFTING, begin)
     except ServerRefused as error:
         if not _knows_no_drafts(error, deployment):
             raise

@@ -2,7 +2,7 @@
 
 The key never leaves for another origin: the transport refuses to speak to any host but the server's own. Answers are
 read here, since posit-sdk's own hook indexes `code` and `error` of each error, and loses the status of one that has
-neither. Reads and settings are repeated with back-off; a POST that makes something never is, whoever asks decides after
+neither. Reads and settings are repeated with back-off; a POST never is, whoever asks decides after
 a look (`doubt`). Paths, fields and codes: the Connect API reference; what is unknown is read tolerantly.
 """
 
@@ -181,16 +181,11 @@ class Connect:
         return tuple(sorted(found, key=lambda bundle: (len(bundle.id), bundle.id), reverse=True))
 
     def deploy(self, guid: str, bundle: str | None, *, activate: bool = True) -> str:
-        """Start a deploy -> task id. `bundle` None: a new one of the branch's head, so that is never repeated here.
-
-        `activate` is left out when true: servers before 2025.06.0 refuse unknown keys.
-        """
+        """Start a deploy -> task id. `activate` is left out when true: servers before 2025.06.0 refuse unknown keys."""
         body: dict[str, Any] = {"bundle_id": bundle}
         if not activate:
             body["activate"] = False
-        repeatable = bundle is not None  # once more is as good as once
-        data = self._object("POST", f"v1/content/{guid}/deploy", json=body, repeatable=repeatable)
-        return text(data, "task_id")
+        return text(self._object("POST", f"v1/content/{guid}/deploy", json=body), "task_id")
 
     def task(self, task: str, first: int) -> TaskState:
         data = self._object("GET", f"v1/tasks/{task}", params={"first": first, "wait": TASK_WAIT})
@@ -261,10 +256,10 @@ class Connect:
         atexit.register(Path(name).unlink, missing_ok=True)
         return name
 
-    def _json(self, method: str, path: str, *, repeatable: bool | None = None, **request: Any) -> Any:
-        """Call the API -> its answer. All but POST reads, or sets a value: `repeatable` then, unless said otherwise."""
+    def _json(self, method: str, path: str, **request: Any) -> Any:
+        """Call the API -> its answer. All but a POST reads, or sets a value, which twice is as good as once."""
         once = partial(self._once, method, path, **request)
-        return patiently(once) if (method != "POST" if repeatable is None else repeatable) else once()
+        return once() if method == "POST" else patiently(once)
 
     def _once(self, method: str, path: str, **request: Any) -> Any:
         import requests

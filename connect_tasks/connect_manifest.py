@@ -32,7 +32,7 @@ def shipped(paths: Iterable[str], include: Sequence[str] = (), exclude: Sequence
     manifest.json never lists itself, requirements.txt is always there.
     """
     if not include and not exclude:
-        return tuple(sorted({*paths} - {MANIFEST}))
+        return tuple(sorted(path for path in paths if path != MANIFEST))
     included, excluded = _matcher(include), _matcher(exclude)
     return tuple(
         sorted(
@@ -50,18 +50,11 @@ def read_manifest(content: bytes, *, where: str = MANIFEST, strict: bool = False
     Raises `ManifestInvalid` with the line for merge markers and broken JSON; `strict` also for keys that no tool is
     known to write, since rendering anew would lose them.
     """
-    if conflict := _CONFLICT.search(content):
-        hint = f"git checkout --ours -- {where}, then {_REPAIR}"
-        raise _invalid("unresolved merge conflict", where, content[: conflict.start()], hint)
     try:
         text = content.decode("utf-8-sig")
         manifest = json.loads(text)
-    except UnicodeDecodeError as error:
-        raise _invalid("not UTF-8", where, content[: error.start], _REPAIR) from error
-    except json.JSONDecodeError as error:
-        raise _invalid(f"not JSON: {error.msg}", where, error.doc[: error.pos].encode(), _REPAIR) from error
-    except RecursionError as error:
-        raise _invalid("no manifest: nested too deeply", where, b"", _REPAIR) from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(content, where, error) from error
     if problem := _malformed(manifest):
         raise _invalid(f"no manifest: {problem}", where, b"", _REPAIR)
     known: Manifest = manifest
@@ -134,6 +127,19 @@ def _matcher(patterns: Sequence[str]) -> Callable[[str], bool] | None:
     from pathspec import GitIgnoreSpec
 
     return GitIgnoreSpec.from_lines(patterns).match_file
+
+
+def _unreadable(content: bytes, where: str, error: Exception) -> ManifestInvalid:
+    """Why `content` is no JSON. A file with merge markers never is: they stand where no value may begin."""
+    if conflict := _CONFLICT.search(content):
+        hint = f"git checkout --ours -- {where}, then {_REPAIR}"
+        return _invalid("unresolved merge conflict", where, content[: conflict.start()], hint)
+    if isinstance(error, UnicodeDecodeError):
+        return _invalid("not UTF-8", where, content[: error.start], _REPAIR)
+    if isinstance(error, json.JSONDecodeError):
+        return _invalid(f"not JSON: {error.msg}", where, error.doc[: error.pos].encode(), _REPAIR)
+    message = "no manifest: nested too deeply" if isinstance(error, RecursionError) else f"not JSON: {error}"
+    return _invalid(message, where, b"", _REPAIR)
 
 
 def _malformed(manifest: object) -> str | None:

@@ -38,7 +38,8 @@ class Deployment:
         )
 
     def finish(self, step: str, begin: Callable[[], str]) -> None:
-        """See a step's task to its good end: the one that an earlier run left running, else a new one.
+        """See a step's task to its good end: the one that an earlier run left running, else the new one that `begin`
+        starts ("" where that turns out to be needless).
 
         One that is over proves nothing, whatever it ended with: the server has moved on since.
         """
@@ -46,8 +47,9 @@ class Deployment:
             return
         self.journal.note(step=step, task=None, told=0, asked=None)
         task = begin()
-        self.journal.note(task=task)
-        self.follow(task)
+        if task:
+            self.journal.note(task=task)
+            self.follow(task)
 
     def resumed(self, step: str) -> bool:
         """Whether an earlier run's task of this step was still running, and has come to its good end now."""

@@ -29,17 +29,17 @@ def is_passing(problem: BaseException) -> bool:
     return problem.status == TOO_MANY or problem.status >= SERVER_ERROR
 
 
-def is_doubtful(problem: ServerUnreachable | ServerRefused) -> bool:
+def is_doubtful(problem: BaseException) -> bool:
     """Whether the write behind a failure may have happened: also when the answer was a page of somebody else's."""
     return is_passing(problem) or (isinstance(problem, ServerRefused) and problem.status is None)
 
 
-def patiently(act: Callable[[], Value]) -> Value:
-    """Do what may be done twice, again while its failure is passing. Raises the last problem."""
+def patiently(act: Callable[[], Value], again: Callable[[BaseException], bool] = is_passing) -> Value:
+    """Do what may be done twice: again while its failure is one of those. Raises the last problem."""
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 
     retrying = Retrying(
-        retry=retry_if_exception(is_passing),
+        retry=retry_if_exception(again),
         wait=_pause,
         stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(TOTAL),
         reraise=True,

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import GitFailed, NotARepository, Problem, RemoteUnreachable, RepositoryUntrusted
 from .process import Completed
 
+#: Escape sequences (of colours and cursors, of window titles), control characters, and who logs in where.
+_NOISE = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]|(?<=://)[^/\s@'\"]+@"
+)
 
-def own_words(stderr: str) -> str:
-    """What a program said, as one line: no escape codes, no progress, no advice that is git's and not ours."""
-    lines = [
-        re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", line.rstrip("\r").split("\r")[-1]).strip()
-        for line in stderr.split("\n")
-    ]
+
+def own_words(said: str) -> str:
+    """What a program said, as one line: no escape codes, no progress, no credentials, no advice that is git's and not
+    ours."""
+    lines = [_NOISE.sub("", line.rstrip("\r").split("\r")[-1]).strip() for line in said.split("\n")]
     return "; ".join(line for line in lines if line and not line.startswith("hint:"))
+
+
+def named(paths: Iterable[str], limit: int = 5) -> str:
+    """A few paths for one line of a message; what would move a terminal's cursor is spelled out."""
+    shown = [_printable(path) for path in paths]
+    more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
+    return ", ".join(shown[:limit]) + more
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode()
+        for letter in text
+    )
 
 
 def failed(completed: Completed) -> GitFailed:

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from typing import IO
+from io import FileIO
+from time import sleep
 
 from .errors import GitFailed
 from .git_calls import REMOTE_TIMEOUT, GitCalls
 from .git_messages import failed
 from .process import Completed
 
-#: Bytes of a blob that are held in memory at once where it is only hashed.
-_CHUNK = 1 << 20
+#: Bytes that are read at once, as many as a pipe holds; larger blobs are hashed in pieces.
+_CHUNK = 1 << 16
+_NAP=0
 
 
 class GitObjects(GitCalls):
@@ -68,33 +70,27 @@ class GitObjects(GitCalls):
 
     def _blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, Iterable[bytes]]]:
         """(id, content in chunks) of each blob. The content is to be read before the next one is asked for."""
-        wanted = sorted(set(oids))
+        wanted = list(dict.fromkeys(oids))
         if not wanted:
             return
         self._fetch_missing(wanted)
         with self._contents(wanted) as contents:
-            for oid in wanted:
-                size = contents.readline().rstrip()
-                if size.endswith(b" missing"):
-                    raise GitFailed(f"git has no object {oid}", hint="git fsck")
-                if not size:
-                    raise EOFError
-                yield oid, _chunks(contents, int(size))
+            yield from _cut(contents, wanted)
 
     @contextmanager
-    def _contents(self, oids: Iterable[str]) -> Iterator[IO[bytes]]:
-        """A size, a line feed, the content, a line feed, for each object. Raises GitFailed, also for an EOFError inside.
+    def _contents(self, oids: Iterable[str]) -> Iterator[FileIO]:
+        """What `_cut` cuts. Raises GitFailed, also in place of an EOFError inside.
 
-        Through a pipe, so that what one core reads the other hashes; `--buffer` spares a system call per object.
+        Through a pipe, so that one core hashes while the other reads on; `--buffer` spares a system call per object.
         """
         request = "".join(f"{oid}\n" for oid in oids).encode()
         reading, writing = os.pipe()
 
         def write() -> Completed:
-            with open(writing, "wb", buffering=0) as sink:  # closed with git's end: that is how the reader sees it
+            with FileIO(writing, "wb") as sink:  # closed with git's end: that is how the reader sees it
                 return self.run("cat-file", "--batch=%(objectsize)", "--buffer", input=request, output=sink)
 
-        with ThreadPoolExecutor(1) as pool, open(reading, "rb", buffering=_CHUNK) as contents:
+        with ThreadPoolExecutor(1) as pool, FileIO(reading, "rb") as contents:
             written = pool.submit(write)
             try:
                 yield contents
@@ -123,21 +119,44 @@ class GitObjects(GitCalls):
             self.run_remote(*args, input="".join(f"{oid}\n" for oid in missing).encode(), timeout=REMOTE_TIMEOUT)
 
 
-def _chunks(file: IO[bytes], size: int) -> Iterable[bytes]:
-    """The next `size` bytes of a file, and the line feed after them. Raises EOFError."""
-    if size < _CHUNK:  # nearly all: 20,000 generators would take longer than the hashing
-        content = file.read(size + 1)
-        if len(content) <= size:
-            raise EOFError
-        return (content[:-1],)
-    return _large(file, size)
+def _cut(stream: FileIO, oids: Iterable[str]) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """(id, content in chunks) out of a size, a line feed, the content, a line feed, for each id. Raises EOFError.
+
+    Out of large blocks: a `readline` and a `read` for each of 20,000 blobs took longer than their checksums.
+    """
+    block, at = b"", 0
+    for oid in oids:
+        while not (start := block.find(b"\n", at) + 1):
+            block, at = block[at:] + _some(stream), 0
+        try:
+            size = int(block[at:start])
+        except ValueError:  # "ID missing"
+            raise GitFailed(f"git has no object {oid}", hint="git fsck") from None
+        if size > _CHUNK and start + size >= len(block):
+            yield oid, _large(stream, block[start:], size)
+            block, at = b"", 0
+            continue
+        while start + size >= len(block):
+            block += _some(stream)
+        yield oid, (block[start : start + size],)
+        at = start + size + 1
 
 
-def _large(file: IO[bytes], size: int) -> Iterator[bytes]:
-    while size > 0:
-        chunk = file.read(min(size, _CHUNK))
-        if not chunk:
-            raise EOFError
-        size -= len(chunk)
+def _large(stream: FileIO, begun: bytes, size: int) -> Iterator[bytes]:
+    yield begun
+    left = size - len(begun)
+    while left > 0:
+        chunk = _some(stream, left)
+        left -= len(chunk)
         yield chunk
-    file.read(1)
+    _some(stream, 1)
+
+
+def _some(stream: FileIO, most: int = _CHUNK) -> bytes:
+    """What there is to read. Git writes each small blob by itself: to be woken for each costs more than its checksum."""
+    data = stream.read(min(most, _CHUNK))
+    if not data:
+        raise EOFError
+    if len(data) < _CHUNK // 2:
+        sleep(_NAP)
+    return data

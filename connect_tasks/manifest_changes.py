@@ -73,8 +73,10 @@ def _file_changes(
     manifest: Manifest, tree: Tree, checksums: Mapping[str, str], content: Mapping[str, str]
 ) -> Iterable[ManifestChange]:
     listed: Mapping[str, Mapping[str, str]] = manifest.get("files", {})
-    differing = (path for path in listed.keys() & content if listed[path].get("checksum") != checksums[content[path]])
-    for path in sorted({*(listed.keys() ^ content), *differing} - {MANIFEST}):
+    differing = {
+        path for path, oid in content.items() if path not in listed or listed[path].get("checksum") != checksums[oid]
+    }
+    for path in sorted((differing | (listed.keys() - content.keys())) - {MANIFEST}):
         if path not in listed:
             detail = "in the commit but not listed: Connect's clone has it all the same"
             yield ManifestChange(kind="unlisted", path=path, matters=False, detail=detail)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .app_mode import connect_mode
 from .configuration import App
-from .connect_manifest import Manifest, as_written, listed_blobs, read_manifest
+from .connect_manifest import Manifest, as_written, read_manifest
 from .content_policy import blob_sizes
 from .dependencies import find_dependencies
 from .errors import AppEmpty, DependenciesMissing, GitFailed, NoCommits, OperationInProgress, Problem, PythonMissing
@@ -29,7 +29,7 @@ from .manifest_facts import (
     pin_changes,
 )
 from .python_version import PYTHON_FILES, declared_python
-from .tree import MANIFEST, REQUIREMENTS, Blob, Tree
+from .tree import MANIFEST, REQUIREMENTS, SUBMODULE, Blob, Tree
 
 #: Larger files are not looked into to explain why a checksum differs.
 _LARGEST_EXPLAINED = 1024 * 1024
@@ -118,8 +118,7 @@ class _Case:
     def compared(self) -> list[str]:
         """The object ids whose checksums the manifest speaks of."""
         listed = (self.manifest or {}).get("files", {})
-        content = listed_blobs(self.tree, self.app.include, self.app.exclude)
-        return [oid for path, oid in content.items() if path in listed]
+        return [blob.oid for path, blob in self.tree.items() if path in listed and blob.mode != SUBMODULE]
 
 
 class _Blobs:
@@ -158,7 +157,7 @@ def _case(app: App, tree: Tree, above: Tree, blobs: _Blobs, *, configured: bool)
         facts, changes = _facts(app, manifest, tree, above, blobs, configured=configured)
     except Problem as problem:
         return _Case(app=app, tree=tree, configured=configured, problem=problem)
-    source = entry_file(manifest, tree)
+    source = None if app.mode and app.entrypoint else entry_file(manifest, tree)  # what is declared needs no look
     known = _Case(app=app, tree=tree, configured=configured, manifest=manifest, facts=facts, source=source)
     pins = _pins(known, blobs) if configured else ()
     return replace(known, changes=(*changes, *pins))

@@ -80,14 +80,15 @@ def pin_changes(source: DependencySource, requirements: str, minor: str, platfor
     """
     if source.path == REQUIREMENTS and source.declared is None:
         return  # the author's own file, kept as it is
-    pins = requirements_file.pins_of(requirements)
-    named = {_canonical(line.requirement.name) for line in requirements_file.parse(requirements) if line.requirement}
+    frozen = [line.requirement for line in requirements_file.parse(requirements) if line.requirement]
+    pins = {_canonical(requirement.name): requirements_file.exact(requirement) for requirement in frozen}
     environment = _marker_environment(minor, platform)
     for where, wanted in ((line.where, line.line.requirement) for line in source.lines):
         if wanted is None or (wanted.marker and not wanted.marker.evaluate(environment)):
             continue
-        pin, detail = pins.get(_canonical(wanted.name)), None
-        if _canonical(wanted.name) not in named:
+        name, detail = _canonical(wanted.name), None
+        pin = pins.get(name)
+        if name not in pins:
             detail = f"{wanted.name} is declared ({where}) and not in the frozen list"
         elif pin is None:
             detail = f"{wanted.name} is not pinned: each build may install another release"

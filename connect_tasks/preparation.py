@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .app_mode import AppMode
-from .candidate import Candidate, export, with_generated
+from .candidate import Candidate, export, take_candidate, take_staged, with_generated
 from .configuration import App
 from .connect_manifest import read_manifest, render_manifest
 from .dependencies import DependencySource, find_dependencies
@@ -38,6 +38,13 @@ class Python:
     def version(self) -> str:
         """As the manifest has it: a patch level would differ between machines."""
         return f"{self.minor[0]}.{self.minor[1]}.0"
+
+
+def take(app: App, world: World) -> Candidate:
+    """What we speak of: HEAD, or with `--staged` what would be committed now. Raises as `take_candidate`."""
+    if not world.options.staged:
+        return take_candidate(world.git, app)
+    return take_staged(world.git, app, index=world.index)
 
 
 def find_python(git: Git, app: App, candidate: Candidate, environ: Mapping[str, str]) -> Python | None:

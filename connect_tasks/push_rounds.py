@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from .errors import CommandTimedOut, PushRejected, RemoteUnreachable, TagTaken
 from .git import Git
-from .git_messages import unreachable_because
+from .git_messages import own_words, unreachable_because
 from .push_verdict import Answer, Verdict, read_push
 from .release_tag import ReleaseTag, drop_tag, set_tag
 from .repository_lock import inside_our_lock
@@ -159,7 +159,7 @@ class PushRounds:
             raise unreachable_because(self.remote, self.last.words)
         raise PushRejected(
             f"{self.remote} refused {self.commit[:10]} on {self.branch}: {self.last.words}",
-            where=self.git.remote_url(self.remote),
+            where=own_words(self.git.remote_url(self.remote) or self.remote),
             hint="nox -s release -- --pull-request"
             if self.lease is None
             else "mend what it names, then run the command again",

@@ -11,6 +11,7 @@ import configparser
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import tomli
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -72,12 +73,10 @@ def _ranges(prefix: str, texts: Mapping[str, str]) -> Iterator[PythonRequirement
     if "pyproject.toml" in texts:
         where = f"{prefix}pyproject.toml"
         try:
-            document = tomli.loads(texts["pyproject.toml"])
+            declared = _requires_python(texts["pyproject.toml"])
         except tomli.TOMLDecodeError as error:
             raise PythonMissing(f"not readable as TOML: {error}", where=where, hint=f"mend {where}") from error
-        project = document.get("project")
-        declared = project.get("requires-python") if isinstance(project, dict) else None
-        if isinstance(declared, str):
+        if declared is not None:
             yield _parse(declared, f"requires-python in {where}", f'set requires-python = ">=3.10" in {where}')
     if "setup.cfg" in texts:
         where = f"{prefix}setup.cfg"
@@ -90,6 +89,14 @@ def _ranges(prefix: str, texts: Mapping[str, str]) -> Iterator[PythonRequirement
             ) from error
         if declared := parser.get("options", "python_requires", fallback=None):
             yield _parse(declared, f"python_requires in {where}", f"set python_requires = >=3.10 in {where}")
+
+
+@lru_cache(maxsize=8)
+def _requires_python(pyproject: str) -> str | None:
+    """Kept, because the file at the root of a repository is asked for each of its 500 apps. Raises TOMLDecodeError."""
+    project = tomli.loads(pyproject).get("project")
+    declared = project.get("requires-python") if isinstance(project, dict) else None
+    return declared if isinstance(declared, str) else None
 
 
 def _first_line(text: str, where: str, cure: str) -> str:
@@ -124,8 +131,13 @@ def _parse(text: str, source: str, cure: str = _CURE) -> PythonRequirement:
 
 
 def _only_minor(specifiers: SpecifierSet) -> tuple[int, int] | None:
-    """The one minor that the specifiers leave, if they leave one. Patch levels up to 99 stand for all."""
-    left = [minor for minor in range(100) if any(specifiers.contains(f"3.{minor}.{patch}") for patch in range(100))]
+    """The one minor that the specifiers leave, if they leave one.
+
+    The numbers that they speak of and those beside them stand for all patch levels: to try each took 30 ms.
+    """
+    named = {int(number) for number in re.findall(r"\d{1,4}", str(specifiers))}
+    patches = sorted({0, 99, *named, *(number + 1 for number in named), *(abs(number - 1) for number in named)})
+    left = [minor for minor in range(100) if any(specifiers.contains(f"3.{minor}.{patch}") for patch in patches)]
     return (3, left[0]) if len(left) == 1 else None
 
 

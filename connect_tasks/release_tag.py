@@ -12,7 +12,7 @@ from .errors import CommitFailed, ConfigurationInvalid, NameRefused, TagTaken
 from .git import Git
 from .git_messages import own_words, unreachable
 
-FIELDS = ("app", "target", "date", "number", "commit")
+FIELDS = ("app", "target", "date", "number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class ReleaseTag:
         return f"{self.ref}:{self.ref}"
 
 
-def plan_tag(git: Git, app: App, commit: str, *, message: str, today: date) -> ReleaseTag | None:
+def plan_tag(git: Git, app: App, commit: str | None, *, message: str, today: date) -> ReleaseTag | None:
     """The tag that `app.tag` (a template of `FIELDS`) asks for; None when none is wanted.
 
     `{number}` is the first free one, here and on the remote; a number that names `commit` already is taken again.
@@ -49,12 +49,10 @@ def plan_tag(git: Git, app: App, commit: str, *, message: str, today: date) -> R
         )
     taken = _tags_there(git, app.remote)
     for number in range(1, len(taken) + 2):
-        name = app.tag.format(
-            app=app.name, target=app.target or "", date=today.strftime("%Y.%m.%d"), number=number, commit=commit[:10]
-        )
+        name = app.tag.format(app=app.name, target=app.target or "", date=today.strftime("%Y.%m.%d"), number=number)
         if not git.ask("check-ref-format", f"refs/tags/{name}").ok or name.startswith("-"):
             raise NameRefused(f"{name!r} can't be the name of a tag", hint='tag = "{app}/{date}-{number}"')
-        if taken.get(name, commit) == commit:
+        if name not in taken or taken[name] == commit:
             return ReleaseTag(name=name, message=message)
         if "{number}" not in app.tag:
             raise _taken(name, taken[name], commit)
@@ -103,7 +101,8 @@ def _tags_there(git: Git, remote: str) -> dict[str, str]:
     return tags
 
 
-def _taken(name: str, there: str, commit: str) -> TagTaken:
+def _taken(name: str, there: str, commit: str | None) -> TagTaken:
     return TagTaken(
-        f"the tag {name} names {there[:10]}, not {commit[:10]}", hint='tag = "{app}/{date}-{number}", or delete the tag'
+        f"the tag {name} names {there[:10]}, not {commit[:10] if commit else 'the commit to come'}",
+        hint='tag = "{app}/{date}-{number}", or delete the tag',
     )

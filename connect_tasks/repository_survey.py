@@ -18,7 +18,7 @@ from .errors import (
     UncommittedChanges,
 )
 from .git import Git, Head
-from .git_messages import unreachable_because
+from .git_messages import named, unreachable_because
 from .git_status import Changes
 from .push_verdict import Verdict, read_push
 from .replay import NotReplayable, Replay, check_replay
@@ -26,8 +26,6 @@ from .tree import FILE, GENERATED, Blob
 from .work_tree_checks import setting_problems, work_tree_problems
 
 NO_CHANGES = Changes()
-#: Names in one line for a person.
-SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,22 +207,14 @@ def _candidate_tree(git: Git, app: App, head: str) -> str:
 def _dirty_problems(app: App, facts: RepositoryFacts) -> list[Problem]:
     if not facts.dirty:
         return []
-    shown = ", ".join(facts.dirty[:SHOWN]) + (
-        f" and {len(facts.dirty) - SHOWN} more" if len(facts.dirty) > SHOWN else ""
-    )
-    return [
-        UncommittedChanges(
-            f"files of {app.path} differ from HEAD and would not ship: {shown}",
-            hint="git commit them, or --allow-dirty to ship HEAD without them",
-        )
-    ]
+    message = f"files of {app.path} differ from HEAD and would not ship: {named(facts.dirty)}"
+    return [UncommittedChanges(message, hint="git commit them, or --allow-dirty to ship HEAD without them")]
 
 
 def _warnings(git: Git, app: App, facts: RepositoryFacts) -> list[str]:
     warnings = []
     if facts.untracked:
-        more = " and more" if len(facts.untracked) > SHOWN else ""
-        warnings.append(f"not in git, so not shipped: {', '.join(facts.untracked[:SHOWN])}{more}")
+        warnings.append(f"not in git, so not shipped: {named(facts.untracked)}")
     if (git.common_dir / "shallow").exists():
         warnings.append("the clone is shallow: commits before its end are not listed")
     if app.deploy_branch and facts.unpushed and facts.branch:

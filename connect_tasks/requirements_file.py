@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -239,10 +240,16 @@ def _line(number: int, text: str) -> Line:
         return Line(number=number, text=text)
     hashes = tuple(match["hash"] for match in _HASH.finditer(text))
     try:
-        requirement = Requirement(re.split(r"\s--[a-z]", text, maxsplit=1)[0].strip())
+        requirement = _requirement(re.split(r"\s--[a-z]", text, maxsplit=1)[0].strip())
     except InvalidRequirement:
         return Line(number=number, text=text, hashes=hashes)
     return Line(number=number, text=text, requirement=requirement, hashes=hashes)
+
+
+@lru_cache(maxsize=2048)
+def _requirement(text: str) -> Requirement:
+    """Parsed once: the apps of a repository have many lines in common. Raises InvalidRequirement."""
+    return Requirement(text)
 
 
 def _target(line: Line) -> str:

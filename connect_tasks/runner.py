@@ -9,8 +9,9 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,7 @@ from types import FrameType
 from .arguments import Options
 from .configuration import TARGET, App, for_path, load, resolve, resolve_all, resolve_every
 from .connect import Connect
-from .console import Console
+from .console import Console, write
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
 from .evidence import EvidenceStore
 from .git import Git
@@ -29,15 +30,14 @@ from .server_address import find_server
 from .verbs import Verb
 from .world import World
 
-#: (app, world, report), or for verbs without an app (options, environ, directory, console, report).
+#: (app, world, report), for all of them at once (apps, world, reports), or without an app (options, environ, directory,
+#: console, report).
 Deed = Callable[..., None]
-#: Names of environment variables whose values are never printed.
-SECRET_NAMES = ("CONNECT_API_KEY", "CONNECT_TASKS_EMULATOR_KEY")
 
 
 def run_verb(verb: Verb, options: Options, *, directory: Path, environ: Mapping[str, str]) -> int:
     """Do a verb in the repository of `directory` -> the exit code of the verbs (see the README's table)."""
-    redact = Redactor(Secret(environ[name]) for name in SECRET_NAMES if environ.get(name))
+    redact = Redactor.of_environment(environ)
     stream = sys.stderr if options.json == "-" else sys.stdout
     console = Console(stream, redact, environ)
     reports: list[Report] = []
@@ -52,9 +52,9 @@ def run_verb(verb: Verb, options: Options, *, directory: Path, environ: Mapping[
         except BaseException as error:  # noqa: BLE001  # the one place that catches: every run ends with a report
             reports = reports or [Report(verb=verb.name, app=options.app, target=options.target)]
             reports[-1].fail(_as_problem(error, environ))
-    for report in reports:
-        if report.error is not None:
-            console.problem(report.error)
+    for problem in dict.fromkeys(report.error for report in reports if report.error is not None):
+        console.problem(problem)
+    console.recap(reports)
     try:
         _write_report(verb, options, reports, redact)
     except ReportUnwritten as problem:
@@ -77,27 +77,37 @@ def _run_apps(
     redact.add(*(Secret(environ[name]) for app in apps for name in app.env if environ.get(name)))
     deed = _deed(verb)
     with _scratch() as scratch:
+        world = World(
+            git=git,
+            environ=environ,
+            scratch=scratch,
+            cache=cache_directory(environ),
+            console=console,
+            evidence=_evidence(options, git),
+            connect=partial(_connect, environ=environ, redact=redact),
+            options=options,
+        )
+        if verb.at_once:
+            reports += [Report(verb=verb.name, app=app.name, target=app.target) for app in apps]
+            _do(deed, apps, world, reports, failing=reports)
+            return
         for number, app in enumerate(apps):
             report = Report(verb=verb.name, app=app.name, target=app.target)
             reports.append(report)
             place = scratch / str(number)
             place.mkdir()
-            world = World(
-                git=git,
-                environ=environ,
-                scratch=place,
-                cache=cache_directory(environ),
-                console=console,
-                evidence=_evidence(options, git),
-                connect=partial(_connect, environ=environ, redact=redact),
-                options=options,
-            )
             if len(apps) > 1 and not verb.every_target:
                 console.line(f"{app.name}:")
-            try:
-                deed(app, world, report)
-            except Problem as problem:
-                report.fail(problem)
+            _do(deed, app, replace(world, scratch=place), report, failing=[report])
+
+
+def _do(deed: Deed, *inventory: object, failing: Iterable[Report]) -> None:
+    """Do it; a problem is put on the account of each of `failing`, and what comes after goes on."""
+    try:
+        deed(*inventory)
+    except Problem as problem:
+        for report in failing:
+            report.fail(problem)
 
 
 def _run_alone(
@@ -110,10 +120,7 @@ def _run_alone(
 ) -> None:
     report = Report(verb=verb.name)
     reports.append(report)
-    try:
-        _deed(verb)(options, environ, directory, console, report)
-    except Problem as problem:
-        report.fail(problem)
+    _do(_deed(verb), options, environ, directory, console, report, failing=[report])
 
 
 def _select(verb: Verb, options: Options, root: Path, directory: Path, environ: Mapping[str, str]) -> tuple[App, ...]:
@@ -199,14 +206,16 @@ def _write_report(verb: Verb, options: Options, reports: list[Report], redact: R
     data = reports[0].as_json() if len(reports) == 1 else several_as_json(verb.name, reports)
     text = redact(json.dumps(data, indent=2, ensure_ascii=True)) + "\n"
     if options.json == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        write(sys.stdout, text)
         return
     path = Path(options.json)
+    temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=".report-")  # 0600
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         Path(temporary).replace(path)
     except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
         raise ReportUnwritten(f"the report could not be written: {error.strerror}", where=str(path)) from None

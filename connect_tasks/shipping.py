@@ -174,4 +174,5 @@ def _tag(app: App, world: World, candidate: Candidate, message: str) -> ReleaseT
     if app.deploy_branch is not None or world.options.pull_request:
         return None
     today = datetime.now(timezone.utc).date()
-    return plan_tag(world.git, app, candidate.commit, message=message, today=today)
+    made = world.git.tree_id(candidate.commit, app.path) == candidate.tree_id  # else the commit is still to come
+    return plan_tag(world.git, app, candidate.commit if made else None, message=message, today=today)

@@ -6,10 +6,11 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 
 from .errors import RepositoryLocked
 from .git import Git, blob_id
-from .git_messages import failed
+from .git_messages import failed, named
 from .process import Completed
 from .tree import EXECUTABLE, FILE, Blob
 
@@ -37,7 +38,7 @@ def _patiently(git: Git, blobs: Mapping[str, Blob], update: Callable[[], Complet
         if "index.lock" not in done.error_text:
             raise failed(done)
         if time.monotonic() >= deadline:
-            raise index_locked(git, f"the commit stands, but {', '.join(blobs)} could not be updated in the index")
+            raise index_locked(git, f"the commit stands, but {named(blobs)} could not be updated in the index")
         time.sleep(0.1)
 
 
@@ -65,7 +66,7 @@ def index_locked(git: Git, consequence: str) -> RepositoryLocked:
     holder = holder_of(lock)
     who = f"held by {holder}" if holder else "and no running process holds it"
     return RepositoryLocked(
-        f"{lock} exists, {who}; {consequence}", hint="wait for that program" if holder else f"rm {lock}"
+        f"{lock} exists, {who}; {consequence}", hint="wait for that program" if holder else f"rm {quote(str(lock))}"
     )
 
 

@@ -48,6 +48,7 @@ class Verb:
     own: tuple[Argument, ...] = ()
     examples: tuple[str, ...] = ("",)  # arguments of calls that make sense
     several_apps: bool = True  # without --app it is done for each app in turn
+    at_once: bool = False  # its deed is handed all of them: (apps, world, reports)
     every_target: bool = False  # without --target it looks at each of them, and its deed prints one line for each
     needs_app: bool = True  # and a repository
 
@@ -118,7 +119,7 @@ VERBS: tuple[Verb, ...] = (
         "Pins that requirements.txt has already stay, unless they are told to move. "
         "Writes that one file, commits nothing.",
         deed="freeze:freeze",
-        own=(_UPGRADE, _OFFLINE),
+        own=(_UPGRADE, _STAGED, _OFFLINE),
         examples=("", "--upgrade", "--upgrade flask --upgrade 'jinja2==3.1.6'"),
     ),
     Verb(
@@ -144,6 +145,7 @@ VERBS: tuple[Verb, ...] = (
         summary="Say whether the committed requirements and manifest describe their commit.",
         manual="Offline, and changes nothing: fit for a pull request's CI and for a pre-commit hook.",
         deed="check:check",
+        at_once=True,
         own=(_STAGED,),
         examples=("", "--staged", "--path DIR --json -"),
     ),

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import PurePosixPath
+from shlex import quote
 
 from .configuration import App, rules
 from .errors import (
@@ -20,6 +22,7 @@ from .errors import (
     Problem,
 )
 from .git import Git, full_path
+from .git_messages import named
 from .tree import GENERATED, SUBMODULE, SYMLINK, Blob
 from .user_index import index_locked, lock_is_gone
 
@@ -89,7 +92,7 @@ def _unmerged(git: Git) -> Iterator[Problem]:
     paths = sorted({os.fsdecode(entry.split(b"\t", 1)[1]) for entry in entries})
     if paths:
         yield OperationInProgress(
-            f"paths are unmerged: {', '.join(paths[:5])}", hint=f"git add {paths[0]}, once it is mended"
+            f"paths are unmerged: {named(paths)}", hint=f"git add {quote(paths[0])}, once it is mended"
         )
 
 
@@ -123,25 +126,47 @@ def _hidden(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
     for entry in git.ask("--literal-pathspecs", "ls-files", "-v", "-z", "--", *paths).stdout.split(b"\0")[:-1]:
         letter, path = entry[:1].decode(), os.fsdecode(entry[2:])
         if letter.islower():
-            message, hint = "assume-unchanged", f"git update-index --no-assume-unchanged {path}"
+            bit = "assume-unchanged"
         elif letter == "S" and not git.flag("core.sparseCheckout"):
-            message, hint = "skip-worktree", f"git update-index --no-skip-worktree {path}"
+            bit = "skip-worktree"
         else:
             continue
-        yield GeneratedFileHidden(f"{path} is marked {message}", hint=hint)
-    for name in GENERATED:
-        if name in tree and tree[name].mode == SYMLINK:
-            path = full_path(app.path, name)
-            yield GeneratedFileHidden(f"{path} is a symbolic link", hint=f"git rm {path} && git commit -m 'No link'")
+        yield GeneratedFileHidden(f"{named([path])} is marked {bit}", hint=f"git update-index --no-{bit} {quote(path)}")
+    for path in paths:
+        blob = tree.get(path.removeprefix(full_path(app.path, "")))
+        if blob is not None and blob.mode == SYMLINK:
+            hint = f"git rm {quote(path)} && git commit -m 'No link'"
+            yield GeneratedFileHidden(f"{named([path])} is a symbolic link", hint=hint)
 
 
 def _ignored(git: Git, paths: list[str]) -> Iterator[Problem]:
-    found = git.run("check-ignore", "-v", "-z", "--stdin", input=b"".join(os.fsencode(path) + b"\0" for path in paths))
+    found = _rules(git, paths)
+    if not found:
+        return
+    directories = {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"."}
+    closed = {rule for rule, _ in _rules(git, sorted(directories), "--no-index")}
+    for (file, number, rule), path in found:
+        # Below an ignored directory nothing can be taken back in.
+        mended = f"delete line {number} of {file}" if (file, number, rule) in closed else _take_back_in(file, path)
+        message = f"{named([path])} is ignored by the rule {rule!r}"
+        yield GeneratedFileHidden(message, where=f"{file}:{number}", hint=mended)
+
+
+def _rules(git: Git, paths: list[str], *options: str) -> list[tuple[tuple[str, str, str], str]]:
+    """((file, line, rule), path) of those paths that a rule ignores."""
+    asked = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    found = git.run("check-ignore", "-v", "-z", "--stdin", *options, input=asked)
     fields = [os.fsdecode(field) for field in found.stdout.split(b"\0")]
-    for file, number, rule, path in zip(fields[0::4], fields[1::4], fields[2::4], fields[3::4], strict=False):
-        if not rule.startswith("!"):
-            message = f"{path} is ignored by the rule {rule!r}"
-            yield GeneratedFileHidden(message, where=f"{file}:{number}", hint=f"echo '!/{path}' >> .gitignore")
+    records = zip(fields[0::4], fields[1::4], fields[2::4], fields[3::4], strict=False)
+    return [((file, number, rule), path) for file, number, rule, path in records if not rule.startswith("!")]
+
+
+def _take_back_in(file: str, path: str) -> str:
+    """The command that adds an exception behind the rule: to the same file, where that one is in the repository."""
+    inside = PurePosixPath(file).name == ".gitignore" and not PurePosixPath(file).is_absolute()
+    place = PurePosixPath(file if inside else ".gitignore")
+    pattern = PurePosixPath(path).relative_to(place.parent)
+    return f"echo {quote(f'!/{pattern}')} >> {quote(str(place))}"
 
 
 def _attributes(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
@@ -156,8 +181,10 @@ def _attributes(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
     for raw, attribute, value in zip(fields[0::3], fields[1::3], fields[2::3], strict=False):
         path, name = os.fsdecode(raw), attribute.decode()
         if path in generated and value not in {b"unspecified", b"unset"}:
-            message = f"{path} has the attribute {name}={value.decode()}: git would store other bytes than ours"
-            yield GeneratedFileHidden(message, hint=f"echo '/{path} -{name}' >> .gitattributes")
+            message = (
+                f"{named([path])} has the attribute {name}={value.decode()}: git would store other bytes than ours"
+            )
+            yield GeneratedFileHidden(message, hint=f"echo {quote(f'/{path} -{name}')} >> .gitattributes")
         elif (name, value) == ("filter", b"lfs") and path not in generated:
             pointers.append(path)
     yield from _lfs(git, {path: tree[path.removeprefix(full_path(app.path, ""))] for path in pointers})
@@ -167,30 +194,26 @@ def _lfs(git: Git, marked: dict[str, Blob]) -> Iterator[Problem]:
     contents = git.read(blob.oid for blob in marked.values())
     pointers = sorted(path for path, blob in marked.items() if contents[blob.oid].startswith(_LFS))
     if pointers:
-        hint = f"git lfs migrate export --include={pointers[0]}, or keep it elsewhere"
-        yield ContentNotInGit(f"Connect does not fetch LFS files: {', '.join(pointers[:5])}", hint=hint)
+        hint = f"git lfs migrate export --include={quote(pointers[0])}, or keep it elsewhere"
+        yield ContentNotInGit(f"Connect does not fetch LFS files: {named(pointers)}", hint=hint)
 
 
 def _submodules(app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
     modules = [path for path, blob in tree.items() if blob.mode == SUBMODULE]
     if modules:
-        message = f"{app.path} holds the submodule {', '.join(modules)}: Connect's clone would lack its files"
-        yield ContentNotInGit(
-            message, hint=f"git rm {full_path(app.path, modules[0])}, and commit the files themselves"
-        )
+        message = f"{app.path} holds the submodule {named(modules)}: Connect's clone would lack its files"
+        hint = f"git rm {quote(full_path(app.path, modules[0]))}, and commit the files themselves"
+        yield ContentNotInGit(message, hint=hint)
 
 
 def _names(app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
     alike = defaultdict(list)
     for path in tree:
         alike[unicodedata.normalize("NFC", path).casefold()].append(path)
-        if any(0xDC80 <= ord(letter) <= 0xDCFF for letter in path):
-            yield NameRefused(
-                f"a file of {app.path} has a name that is not UTF-8: {path!r}", hint="git mv it to another name"
-            )
+        if any(0xDC80 <= ord(letter) <= 0xDCFF for letter in path):  # how Python spells bytes that are not UTF-8
+            message = f"a file of {app.path} has a name that is not UTF-8: {named([path])}"
+            yield NameRefused(message, hint="git mv it to another name")
     for paths in alike.values():
         if len(paths) > 1:
-            yield NameRefused(
-                f"files of {app.path} differ in case or accents only: {', '.join(sorted(paths))}",
-                hint=f"git mv {paths[0]} to another name",
-            )
+            message = f"files of {app.path} differ in case or accents only: {named(sorted(paths))}"
+            yield NameRefused(message, hint=f"git mv {quote(full_path(app.path, paths[0]))} to another name")

@@ -28,6 +28,12 @@ class World:
     connect: Callable[[App], Connect]
     options: Options
 
+    @property
+    def index(self) -> Path | None:
+        """The index of the commit whose hook we are: one of some paths alone has an index of its own."""
+        named = self.environ.get("GIT_INDEX_FILE")
+        return Path(named).absolute() if named else None
+
     def place(self, name: str) -> Path:
         """A new, empty directory in the scratch."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.scratch))

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def run_in_terminal(program: str, directory: Path, *, columns: int = 80, **chang
     return Session(raw=raw.decode(), status=status, columns=columns)
 
 
-def _chunks(descriptor: int):  # type: ignore[no-untyped-def]
+def _chunks(descriptor: int) -> Iterator[bytes]:
     while True:
         try:
             chunk = os.read(descriptor, 1 << 16)

@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import re
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,7 +36,7 @@ def draw():
     if console._live is not None:
         console._live._live.refresh()
 """
-SECONDS = re.compile(r" +\d+\.\d\d s")
+SECONDS = re.compile(r" +\d+\.\d+ s")
 
 
 def show(program: str, directory: Path, *, columns: int = 80, **changes: str) -> Session:
@@ -119,6 +120,7 @@ def test_what_a_server_says_is_text_and_never_breaks_a_line(tmp_path: Path, colu
 
     assert session.status == 0
     assert SECONDS.sub(" N s", "".join(session.screen)) == " ✓ deploy N s  [green]not green[/]"
+    assert session.raw.count("\x1b[1A") == 1, "the live line is one row until it is taken away"
     assert "\x1b[2J" not in session.raw
     assert "\x1b]" not in session.raw
     assert "\u202e" not in session.raw
@@ -179,6 +181,8 @@ with console.stage(report, "release"):
     assert f"page at {address}" in session.raw
     assert f"page at {address}" in "".join(session.screen)
     assert told(session)[-3:] == ["printed by somebody else", " ✓ freeze N s", " ✓ release N s"]
+    drawn = re.findall(r"[⠋-⠿]\x1b\[0m (\w+)", session.raw)
+    assert [name for name, _ in groupby(drawn)] == ["release", "freeze", "release"]
 
 
 # in a pipe ------------------------------------------------------------------------------------------------------------
@@ -290,8 +294,8 @@ def test_the_recap_of_one_app_ends_with_its_url() -> None:
 
     console.recap([finished("shop", Result.CHANGED, **LIVE)])
 
-    assert stream.getvalue().splitlines() == [
-        "   release shop: changed in 0.0 s, c538c3fac7 is live as bundle 7",
+    assert SECONDS.sub(" N s", stream.getvalue()).splitlines() == [
+        "   release shop: changed in N s, c538c3fac7 is live as bundle 7",
         "   https://connect.example.com/content/1/",
     ]
 
@@ -315,10 +319,10 @@ def test_the_recap_of_several_apps_counts_them() -> None:
 
     console.recap([finished("shop", Result.CHANGED, **LIVE), failed, finished("desk", Result.NOOP)])
 
-    assert stream.getvalue().splitlines() == [
-        "ok release shop: changed in 0.0 s, c538c3fac7 is live as bundle 7, https://connect.example.com/content/1/",
-        "XX release till: failed in 0.0 s, CT500",
-        "-- release desk: noop in 0.0 s",
+    assert SECONDS.sub(" N s", stream.getvalue()).splitlines() == [
+        "ok release shop: changed in N s, c538c3fac7 is live as bundle 7, https://connect.example.com/content/1/",
+        "XX release till: failed in N s, CT500",
+        "-- release desk: noop in N s",
         "   noop 1 changed 1 failed 1",
     ]
 

@@ -52,7 +52,7 @@ def test_t4_decorating_again_drops_what_was_said(nox: Nox) -> None:
 
 
 def test_t5_a_partial_has_no_text_of_its_own_and_breaks_nox(nox: Nox) -> None:
-    assert nox("t05_partial", "-l").listed()["deploy"].startswith("partial(func")
+    assert "partial application" in nox("t05_partial", "-l").listed()["deploy"]  # the text of functools.partial
 
     other_python = nox("t05_partial", "-s", "lint", "-P", "3.12")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import connect_tasks
-from connect_tasks.verbs import NAMES, VERBS
+from connect_tasks.verbs import EXIT_CODES, NAMES, VERBS
 
 from .nox_runs import Nox, NoxRun, environment, run_nox
 
@@ -78,7 +78,7 @@ def test_names_that_the_noxfile_has_are_left_to_it(nox: Nox) -> None:
     run = nox("ours_clash", "-l")
 
     free = set(NAMES) - {"test", "release"}
-    assert set(run.listed()) == {"test", "release", "connect_release", "connect_test", *free}
+    assert set(run.listed()) == {"test", "release", "release_alpha", "connect_release", "connect_test", *free}
     assert run.listed()["connect_test"] == SUMMARIES["test"]
     assert run.listed()["connect_release"] == "The other name is taken, too."
     assert run.selected() == {"test", "release", "connect_release"}
@@ -162,6 +162,17 @@ def test_each_of_several_apps_has_a_release_of_its_own(project: Nox) -> None:
     assert json.loads((project.directory / "report.json").read_text())["app"] == "beta-2"
 
 
+def test_the_name_of_an_apps_release_yields_too(nox: Nox) -> None:
+    tables = "\n".join(f'[tool.connect-tasks.apps.{name}]\npath = "{name}"\n' for name in ("alpha", "beta"))
+    write(nox.directory, "pyproject.toml", tables)
+
+    listed = nox("ours_clash", "-l").listed()
+
+    assert listed["release_alpha"] == "A name that we would give to the app alpha."
+    assert listed["connect_release_alpha"] == "Release the app alpha."
+    assert listed["release_beta"] == "Release the app beta."
+
+
 def test_a_thousand_apps_are_a_thousand_more_sessions(nox: Nox) -> None:
     tables = "\n".join(f'[tool.connect-tasks.apps.app{number}]\npath = "a{number}"' for number in range(1000))
     write(nox.directory, "pyproject.toml", tables)
@@ -197,7 +208,7 @@ def test_a_failure_is_told_and_nox_goes_on(project: Nox) -> None:
 
     assert run.status == 1
     assert "CT490" in run.out
-    assert "Session check aborted: exit code 2, changes pending or drift (check)." in run.err
+    assert f"Session check aborted: exit code 2, {EXIT_CODES[2]}." in run.err
     assert run.out.endswith("lint ran\n")
 
 

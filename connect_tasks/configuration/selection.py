@@ -49,17 +49,18 @@ def resolve_every(config: Config, app: str | None, environ: Mapping[str, str]) -
 
 
 def _select(config: Config, name: str, target: str | None) -> App:
-    plain = {app.name: app for app in config.apps}
-    if name not in plain:
-        message = f"there is no app {shown(name)}; the apps are: {_listed([*plain])}"
-        raise AppUnknown(message, where=FILE, hint=f"--app {_nearest(name, [*plain])}")
+    plain = next((app for app in config.apps if app.name == name), None)
+    if plain is None:
+        names = [app.name for app in config.apps]
+        message = f"there is no app {shown(name)}; the apps are: {_listed(names)}"
+        raise AppUnknown(message, where=FILE, hint=f"--app {_nearest(name, names)}")
     if not target:
-        return plain[name]
-    on_target = {app.name: app for app in config.on_targets if app.target == target}
-    if name in on_target:
-        return on_target[name]
-    if on_target:
-        hint = f"add --app {next(iter(on_target))}, or the table [tool.connect-tasks.targets.{target}]"
+        return plain
+    there = [app for app in config.on_targets if app.target == target]
+    if found := next((app for app in there if app.name == name), None):
+        return found
+    if there:
+        hint = f"add --app {there[0].name}, or the table [tool.connect-tasks.targets.{target}]"
         raise TargetUnknown(f"app {name} has no target {target}", where=FILE, hint=hint)
     if not config.targets:
         hint = "leave --target out, or add a table [tool.connect-tasks.targets.NAME]"

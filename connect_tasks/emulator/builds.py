@@ -93,7 +93,7 @@ class Builds:
         )
 
     async def _built(self, bundle: Bundle, manifest: Mapping[str, Any], log: Log) -> Environment:
-        interpreter = self._interpreter(manifest, log)
+        interpreter = await self._interpreter(manifest, log)
         requirements = _requirements(self.root(bundle), manifest["package_file"], log)
         log(f"Content GUID: {bundle.content_guid}")
         log(f"Bundle ID: {bundle.id}")
@@ -105,9 +105,11 @@ class Builds:
         log(f"Packages in the environment: {packages or 'none'}")
         return environment
 
-    def _interpreter(self, manifest: Mapping[str, Any], log: Log) -> Interpreter:
+    async def _interpreter(self, manifest: Mapping[str, Any], log: Log) -> Interpreter:
         requires = manifest["requires"] if self._abilities.requires else None
-        found = choose_interpreter(find_interpreters(), requires=requires, version=manifest["python"])
+        found = choose_interpreter(
+            await asyncio.to_thread(find_interpreters), requires=requires, version=manifest["python"]
+        )
         wanted = f"{manifest['python']} ({requires})" if requires else manifest["python"]
         if found is None:
             raise _failed(f"No Python on this server fits {wanted}", "python-version-not-available", log)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from connect_tasks.emulator import archives
 from connect_tasks.emulator.builds import Builds, BundleUnusable, manifest_of
 from connect_tasks.emulator.clock import now
+from connect_tasks.emulator.instances import StartFailed
 from connect_tasks.emulator.launches import Launches
 from connect_tasks.emulator.manifests import NAMES, ManifestInvalid
 from connect_tasks.emulator.problems import Problem
@@ -197,6 +198,8 @@ class Deployments:
         prepared = await self._prepared(run, bundle)
         content = self.store.state.content(bundle.content_guid)
         refuse_other_mode(content, manifest_of(prepared)["mode"])
+        if manifest_of(prepared)["mode"] == "jupyter-static":
+            await self._rendered(run, content, prepared)
         repository = self.store.state.find(Repository, content.guid)
         healed = (replace(repository, last_error=None),) if repository else ()
         if not activate:
@@ -214,6 +217,15 @@ class Deployments:
             return await self.builds.prepared(bundle, run.log)
         except BundleUnusable as failure:
             raise TaskFailed(str(failure)) from failure
+
+    async def _rendered(self, run: Run, content: Content, bundle: Bundle) -> None:
+        """A notebook is run when it is deployed: its visitors get the page that came of it."""
+        try:
+            await self.launches.instance(content, bundle, f"/content/{content.guid}")
+        except StartFailed as failure:
+            for line in failure.log.splitlines():
+                run.log(line)
+            raise TaskFailed(f"An error occurred while rendering your content: {failure}.") from failure
 
     def _remember(self, content_guid: str, **changes: str | None) -> None:
         repository = self.store.state.find(Repository, content_guid)

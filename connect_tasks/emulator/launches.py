@@ -76,6 +76,8 @@ class Launches:
             },
             log=self._logs / f"{content.guid}-{bundle.id}.log",
             primary=manifest["primary"],
+            hide_all_input=manifest.get("hide_all_input", False),  # absent from what an earlier server stored
+            hide_tagged_input=manifest.get("hide_tagged_input", False),
         )
 
     async def warm(self, content: Content, bundle: Bundle) -> None:

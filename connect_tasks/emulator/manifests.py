@@ -50,6 +50,8 @@ class Manifest:
     python: str | None  # version that the bundle was made with
     requires: str | None  # constraint on the version
     package_file: str | None  # None: no Python at all; "": Python without packages
+    hide_all_input: bool = False  # of a notebook's page
+    hide_tagged_input: bool = False
 
     def stored(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,6 +67,7 @@ def read_manifest(text: bytes, *, root: str) -> Manifest:
     python = _table(data.get("python") or {}, "python")
     constraint = _table(_table(data.get("environment") or {}, "environment").get("python") or {}, "environment.python")
     packages = _table(python.get("package_manager") or {}, "python.package_manager")
+    jupyter = _table(data.get("jupyter") or {}, "jupyter")
     mode = _text(metadata, "appmode")
     if mode not in NAMES and mode not in KNOWN_ELSEWHERE:
         raise ManifestInvalid(f"manifest.json has no app mode that is known: {mode!r}")
@@ -79,6 +82,8 @@ def read_manifest(text: bytes, *, root: str) -> Manifest:
         python=_text(python, "version"),
         requires=_text(constraint, "requires"),
         package_file=_package_file(packages) if python else None,
+        hide_all_input=jupyter.get("hide_all_input") is True,
+        hide_tagged_input=jupyter.get("hide_tagged_input") is True,
     )
 
 

@@ -53,7 +53,7 @@ def require_described(app: App, world: World, candidate: Candidate) -> None:
     checksums = world.git.checksums(blob.oid for blob in candidate.tree.values())
     found = compare(read_manifest(content), candidate.tree, checksums, include=app.include, exclude=app.exclude)
     if drifted(found):
-        first = next(change for change in found if change.matters)
+        first = next(change for change in found if not change.warning)
         raise ManifestStale(
             f"manifest.json does not describe the app: {first.detail}", where=app.path, hint="nox -s manifest"
         )

@@ -4,11 +4,10 @@ holds."""
 from __future__ import annotations
 
 from ..atomic_file import write_file
-from ..candidate import take_candidate
 from ..configuration import App
 from ..outcome import Report, Result, Stage
 from ..performance import keep_edits
-from ..preparation import find_python, freeze_candidate
+from ..preparation import find_python, freeze_candidate, take
 from ..tree import REQUIREMENTS
 from ..world import World
 
@@ -16,7 +15,7 @@ from ..world import World
 def freeze(app: App, world: World, report: Report) -> None:
     """Write requirements.txt of `app`; existing pins are kept unless an upgrade is asked for."""
     with world.console.stage(report, "freeze") as stage:
-        candidate = take_candidate(world.git, app)
+        candidate = take(app, world)
         python = find_python(world.git, app, candidate, world.environ)
         if python is None:
             stage.result, stage.detail = Result.NOOP, "this content has no Python"

@@ -39,7 +39,7 @@ def status(app: App, world: World, report: Report) -> None:
     wait = world.options.wait
     if wait is None:
         with recorded(report, "status"):
-            state = _look(app, world, _here(app, world, report))
+            state = _look(app, world, report)
     else:
         with world.console.stage(report, "wait") as stage:
             state = _wait(app, world, report, wait)
@@ -55,12 +55,11 @@ def status(app: App, world: World, report: Report) -> None:
 
 def _wait(app: App, world: World, report: Report, seconds: float) -> LiveState:
     """The state once it is good, else the last one. A server that is away for a moment is waited for, too."""
-    here = _here(app, world, report)
     deadline, pause = time.monotonic() + seconds, PAUSE
     while True:
         over = time.monotonic() + pause >= deadline
         try:
-            state = _look(app, world, here)
+            state = _look(app, world, report)
         except ServerUnreachable:
             if over:
                 raise
@@ -82,8 +81,9 @@ def _here(app: App, world: World, report: Report) -> Here:
     try:
         pushed = git.remote_tip(app.remote, branch) if branch else None
     except RemoteUnreachable as unreachable:
-        report.notes.append(unreachable.message)
-        world.console.note(unreachable.message)
+        if unreachable.message not in report.notes:
+            report.notes.append(unreachable.message)
+            world.console.note(unreachable.message)
     changes = git.changes(app.path)
     return Here(
         commit=head.commit,
@@ -94,7 +94,8 @@ def _here(app: App, world: World, report: Report) -> Here:
     )
 
 
-def _look(app: App, world: World, here: Here) -> LiveState:
+def _look(app: App, world: World, report: Report) -> LiveState:
+    here = _here(app, world, report)
     connect, server = survey_item(app, world)
     active, live = server.active, server.live_commit
     content = server.content

@@ -19,7 +19,6 @@ from connect_tasks.uv_door import uv_binary
 from .conftest import Freeze, source_of
 from .index import Index
 
-
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -67,7 +66,9 @@ def test_a_wheel_for_linux_only_is_pinned_for_linux_only(app: Path, freeze: Free
 def test_a_foreign_platform_is_tested_with_this_computers_own(shell: Path, freeze: Freeze) -> None:
     frozen = freeze(platform="windows")
     assert "wincolor==1.0" in frozen.text.decode()
-    assert frozen.local.decode().splitlines() == ["pty==1.0", "shell==1.0"]
+    local = frozen.local.decode().splitlines()
+    assert "pty==1.0" in local
+    assert "wincolor==1.0" not in local
     assert "the pins are for windows" in frozen.notes[-1]
 
 

@@ -24,5 +24,10 @@ def connect_release(session):
     """The other name is taken, too."""
 
 
+@nox.session(default=False)
+def release_alpha(session):
+    """A name that we would give to the app alpha."""
+
+
 connect_tasks.register()
 connect_tasks.register()  # twice, as when two people add it

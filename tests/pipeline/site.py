@@ -213,6 +213,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     monkeypatch.setattr(task_log, "INTERVAL", 0.01)
     monkeypatch.setattr(page_health, "PAUSE", 0.02)
     monkeypatch.setattr(activation, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(activation, "BRIEFLY", 0.3)
     assert bundle_of_commit.doubt is doubt  # it reads the values there, when it needs them
     assert connect_transport.READ_TIMEOUT == 60
     return lambda seconds: monkeypatch.setattr(doubt, "PATIENCE", seconds)

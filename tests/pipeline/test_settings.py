@@ -147,13 +147,13 @@ def test_another_branch_without_a_word_in_the_configuration_stops(workshop: Work
 
 # environment variables ------------------------------------------------------------------------------------------------
 
-SHOWING = '''import os
+SHOWING = """import os
 
 
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"version of " + os.environ.get("COLOUR", "nothing").encode()]
-'''
+"""
 
 
 def test_variables_are_there_before_the_first_activation(workshop: Workshop) -> None:

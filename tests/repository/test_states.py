@@ -468,6 +468,15 @@ def ignored(clone: Clone) -> None:
     clone.commit_file(".gitignore", "*.json\n")
 
 
+def ignored_beside_the_app(clone: Clone) -> None:
+    clone.commit_file(clone.full(".gitignore"), "*.txt\n")
+
+
+def ignored_directory(clone: Clone) -> None:
+    """Below an ignored directory nothing can be taken back in."""
+    clone.commit_file(".gitignore", "/apps/\n")
+
+
 def ignored_by_the_users_own_excludes(clone: Clone) -> None:
     (clone.root / ".git/info/exclude").write_text("requirements.txt\n")
 
@@ -588,6 +597,7 @@ STOPPING = (
         "git update-index --no-assume-unchanged {manifest}",
     ),
     (ignored, errors.GeneratedFileHidden, "by the rule '*.json'", "echo '!/{manifest}' >> .gitignore"),
+    (ignored_beside_the_app, errors.GeneratedFileHidden, "'*.txt'", "echo '!/requirements.txt' >> {ignore}"),
     (
         ignored_by_the_users_own_excludes,
         errors.GeneratedFileHidden,
@@ -645,12 +655,25 @@ def test_a_release_stops_and_says_what_repairs_it(
     if repair is None:
         return
     repair = repair.format(
-        root=clone.root, requirements=clone.full("requirements.txt"), manifest=clone.full("manifest.json")
+        root=clone.root,
+        requirements=clone.full("requirements.txt"),
+        manifest=clone.full("manifest.json"),
+        ignore=clone.full(".gitignore"),
     )
     assert any(repair in str(problem.hint) for problem in problems), [problem.hint for problem in problems]
     command = repair.replace("NAME", "Ada").replace("EMAIL", "ada@example.org")
     subprocess.run(command, shell=True, cwd=clone.root, check=True, capture_output=True)  # noqa: S602  # as typed
     assert not [problem for problem in stopped_by(clone) if isinstance(problem, kind) and words in problem.message]
+
+
+@pytest.mark.parametrize("app_path", ["apps/sales"])
+def test_below_an_ignored_directory_the_rule_itself_must_go(clone: Clone) -> None:
+    ignored_directory(clone)
+    problems = [problem for problem in stopped_by(clone) if isinstance(problem, errors.GeneratedFileHidden)]
+    assert [problem.hint for problem in problems] == ["delete line 1 of .gitignore"] * 2
+    clone("rm", "-q", ".gitignore")
+    clone("commit", "-qm", "mended")
+    assert stopped_by(clone) == []
 
 
 def test_several_problems_are_told_at_once(clone: Clone) -> None:
