@@ -14,10 +14,10 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin
 
 from .connect_failures import (
@@ -33,6 +33,7 @@ from .connect_failures import (
 from .connect_records import (
     Bundle,
     ContentItem,
+    FieldMissing,
     Json,
     Page,
     RepositorySettings,
@@ -58,10 +59,12 @@ __all__ = [
     "RepositorySettings",
     "TaskState",
     "User",
+    "git_disabled",
     "mentions",
     "same_repository",
 ]
 
+Value = TypeVar("Value")
 #: A task answer is held this long by the server (0 to 20 seconds are allowed).
 TASK_WAIT = 1
 PAGE_LIMIT = 1 << 20
@@ -82,7 +85,7 @@ class Connect:
     @cached_property
     def settings(self) -> Json:
         """`server_settings`: answered without a key, so the first thing to ask."""
-        return self._object("GET", "server_settings")
+        return self._one("GET", "server_settings", dict)
 
     @property
     def version(self) -> str | None:
@@ -97,46 +100,38 @@ class Connect:
         return enabled if isinstance(enabled, bool) else None
 
     def user(self) -> User:
-        return User.of(self._object("GET", "v1/user"))
+        return self._one("GET", "v1/user", User.of)
 
     def user_name(self, guid: str) -> str:
-        return text(self._object("GET", f"v1/users/{guid}"), "username")
+        return self._one("GET", f"v1/users/{guid}", lambda data: text(data, "username"))
 
     def python_versions(self) -> tuple[str, ...]:
-        installations = self._object("GET", "v1/server_settings/python").get("installations")
-        if not isinstance(installations, list):
-            return ()
-        return tuple(text(entry, "version") for entry in installations if isinstance(entry, dict))
+        return self._one("GET", "v1/server_settings/python", _versions)
 
     # content --------------------------------------------------------------------------------------------------------
 
     def content(self, guid: str) -> ContentItem | None:
-        data = self._found(f"v1/content/{guid}")
-        return None if data is None else ContentItem.of(data)
+        return self._found(f"v1/content/{guid}", ContentItem.of)
 
     def list_content(self, *, name: str | None = None, owner: str | None = None) -> tuple[ContentItem, ...]:
         wanted = {"name": name, "owner_guid": owner}
         params = {key: value for key, value in wanted.items() if value is not None}
-        return tuple(ContentItem.of(entry) for entry in self._array("v1/content", params=params))
+        return self._many("v1/content", ContentItem.of, params=params)
 
     def create_content(self, name: str, fields: Json) -> ContentItem:
-        return ContentItem.of(self._object("POST", "v1/content", json={"name": name, **fields}))
+        return self._one("POST", "v1/content", ContentItem.of, json={"name": name, **fields})
 
     def update_content(self, guid: str, fields: Json) -> ContentItem:
-        return ContentItem.of(self._object("PATCH", f"v1/content/{guid}", json=dict(fields)))
+        return self._one("PATCH", f"v1/content/{guid}", ContentItem.of, json=dict(fields))
 
     def vanity(self, guid: str) -> str | None:
-        data = self._found(f"v1/content/{guid}/vanity")
-        return None if data is None else text(data, "path")
+        return self._found(f"v1/content/{guid}/vanity", lambda data: text(data, "path"))
 
     def set_vanity(self, guid: str, path: str) -> None:
-        self._object("PUT", f"v1/content/{guid}/vanity", json={"path": path})
+        self._one("PUT", f"v1/content/{guid}/vanity", dict, json={"path": path})
 
     def environment_names(self, guid: str) -> tuple[str, ...]:
-        names = self._json("GET", f"v1/content/{guid}/environment")
-        if not isinstance(names, list):
-            raise unexpected("a list of names was due", self.url)
-        return tuple(str(name) for name in names)
+        return self._many(f"v1/content/{guid}/environment", str, of=str)
 
     def set_environment(self, guid: str, values: Mapping[str, str]) -> None:
         body = [{"name": name, "value": value} for name, value in sorted(values.items())]
@@ -145,8 +140,7 @@ class Connect:
     # git ------------------------------------------------------------------------------------------------------------
 
     def repository(self, guid: str) -> RepositorySettings | None:
-        data = self._found(f"v1/content/{guid}/repository")
-        return None if data is None else RepositorySettings.of(data)
+        return self._found(f"v1/content/{guid}/repository", RepositorySettings.of)
 
     def link_repository(self, guid: str, settings: RepositorySettings, *, exists: bool) -> None:
         body = {
@@ -156,7 +150,7 @@ class Connect:
             "polling": settings.polling,
         }
         try:
-            self._object("PATCH" if exists else "PUT", f"v1/content/{guid}/repository", json=body)
+            self._one("PATCH" if exists else "PUT", f"v1/content/{guid}/repository", dict, json=body)
         except ServerRefused as error:
             if error.status == NOT_FOUND or error.api_code == GIT_IS_OFF:
                 raise git_disabled(self.url) from None
@@ -166,18 +160,17 @@ class Connect:
         """Ask for a bundle of exactly this commit -> (bundle id, task id); None where the server has no such
         endpoint."""
         try:
-            data = self._object("POST", f"v1/content/{guid}/repository/bundle", json={"ref": commit})
+            return self._one("POST", f"v1/content/{guid}/repository/bundle", _bundle_and_task, json={"ref": commit})
         except ServerRefused as error:
             if error.status == NOT_FOUND:
                 return None
             raise
-        return text(data, "bundle_id"), text(data, "task_id")
 
     # bundles and tasks ----------------------------------------------------------------------------------------------
 
     def bundles(self, guid: str) -> tuple[Bundle, ...]:
         """Newest first, by number: the API promises an order by id, but not its direction."""
-        found = [Bundle.of(entry) for entry in self._array(f"v1/content/{guid}/bundles")]
+        found = self._many(f"v1/content/{guid}/bundles", Bundle.of)
         return tuple(sorted(found, key=lambda bundle: (len(bundle.id), bundle.id), reverse=True))
 
     def deploy(self, guid: str, bundle: str | None, *, activate: bool = True) -> str:
@@ -185,11 +178,11 @@ class Connect:
         body: dict[str, Any] = {"bundle_id": bundle}
         if not activate:
             body["activate"] = False
-        return text(self._object("POST", f"v1/content/{guid}/deploy", json=body), "task_id")
+        return self._one("POST", f"v1/content/{guid}/deploy", lambda data: text(data, "task_id"), json=body)
 
     def task(self, task: str, first: int) -> TaskState:
-        data = self._object("GET", f"v1/tasks/{task}", params={"first": first, "wait": TASK_WAIT})
-        return TaskState.of(data, first=first)
+        params = {"first": first, "wait": TASK_WAIT}
+        return self._one("GET", f"v1/tasks/{task}", partial(TaskState.of, first=first), params=params)
 
     # pages ----------------------------------------------------------------------------------------------------------
 
@@ -236,12 +229,16 @@ class Connect:
         return session
 
     def _restrict(self, session: requests.Session) -> None:
+        import urllib3
+
         from .connect_transport import OneServer
 
         verify: bool | str = not self.address.insecure
-        if verify and self.address.ca is not None:
+        if not verify:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # at each call; we say it once
+        elif self.address.ca is not None:
             verify = str(self.address.ca)
-        elif verify and self.address.ca_text is not None:
+        elif self.address.ca_text is not None:
             verify = self._saved_certificate
         adapter = OneServer(self.url, verify=verify)
         session.mount("http://", adapter)
@@ -283,26 +280,44 @@ class Connect:
         except (ValueError, RecursionError):
             raise not_json(body, where) from None
 
-    def _object(self, method: str, path: str, **request: Any) -> Json:
+    def _one(self, method: str, path: str, read: Callable[[Json], Value], **request: Any) -> Value:
         data = self._json(method, path, **request)
-        if not isinstance(data, dict):
-            raise unexpected(f"an object was due from {path}", self.url)
-        return data
+        return self._read([data], dict, read, path)[0]
 
-    def _found(self, path: str) -> Json | None:
+    def _many(self, path: str, read: Callable[[Any], Value], *, of: type = dict, **request: Any) -> tuple[Value, ...]:
+        data = self._json("GET", path, **request)
+        if not isinstance(data, list):
+            raise unexpected("a list was due", f"{path} on {self.url}")
+        return self._read(data, of, read, path)
+
+    def _found(self, path: str, read: Callable[[Json], Value]) -> Value | None:
         """What stands at `path`; None for a 404, and for nothing else."""
         try:
-            return self._object("GET", path)
+            return self._one("GET", path, read)
         except ServerRefused as error:
             if error.status != NOT_FOUND:
                 raise
             return None
 
-    def _array(self, path: str, **request: Any) -> Sequence[Json]:
-        data = self._json("GET", path, **request)
-        if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
-            raise unexpected(f"a list was due from {path}", self.url)
-        return data
+    def _read(self, data: list[Any], of: type, read: Callable[[Any], Value], path: str) -> tuple[Value, ...]:
+        where = f"{path} on {self.url}"
+        if not all(isinstance(entry, of) for entry in data):
+            raise unexpected("an object was due" if of is dict else "a text was due", where)
+        try:
+            return tuple(read(entry) for entry in data)
+        except FieldMissing as missing:
+            raise unexpected(str(missing), where) from None
+
+
+def _versions(data: Json) -> tuple[str, ...]:
+    installations = data.get("installations")
+    if not isinstance(installations, list):
+        return ()
+    return tuple(text(entry, "version") for entry in installations if isinstance(entry, dict))
+
+
+def _bundle_and_task(data: Json) -> tuple[str, str]:
+    return text(data, "bundle_id"), text(data, "task_id")
 
 
 def git_disabled(url: str) -> GitDisabled:

@@ -25,7 +25,7 @@ _UNPRINTABLE = re.compile(
 UNAUTHORISED, FORBIDDEN, NOT_FOUND, PROXY_AUTHENTICATION, TOO_LARGE, TOO_MANY = 401, 403, 404, 407, 413, 429
 SERVER_ERROR = 500
 #: Codes of OpenSSL's verification.
-NOT_YET_VALID, EXPIRED, OTHER_HOST = 9, 10, 62
+NOT_YET_VALID, EXPIRED, OTHER_HOST, OTHER_ADDRESS = 9, 10, 62, 64
 _ITSELF = "is `server` the address of Connect itself, with its path if it has one, and not of a page in front of it?"
 _LOOK = "check `server` (or CONNECT_SERVER), the network and the proxy; curl -I URL shows the same"
 _AGAIN = "run the same command again: it goes on where this one stopped"
@@ -153,7 +153,7 @@ def not_json(body: bytes, where: str) -> Problem:
     return ServerRefused(what, where=where, hint=_ITSELF)
 
 
-def unexpected(what: str, where: str | None = None) -> Problem:
+def unexpected(what: str, where: str) -> Problem:
     return ServerRefused(f"the server's answer is not what Connect answers ({what})", where=where, hint=_ITSELF)
 
 
@@ -204,6 +204,7 @@ def _certificate(links: tuple[BaseException, ...]) -> Verdict | None:
         NOT_YET_VALID: "set this computer's clock: by it, the certificate is of the future",
         EXPIRED: "the server's administrator renews it; or is this computer's clock wrong?",
         OTHER_HOST: "use the name in the certificate as `server`",
+        OTHER_ADDRESS: "use the name in the certificate as `server`",
     }
     cure = cures.get(found.verify_code, "export CONNECT_CA_CERTIFICATE=/path/to/the/company/ca.pem")
     return Verdict(f"the server's certificate is not trusted: {found.verify_message}", cure, passing=False)

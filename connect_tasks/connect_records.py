@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from .connect_failures import unexpected
-
 Json = Mapping[str, Any]
 #: The code of a finished task whose answer had none that we can read: not a success.
 UNREADABLE_CODE = -1
+
+
+class FieldMissing(Exception):
+    """An answer lacks a field that we can't do without."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +178,7 @@ def text(data: Json, key: str, default: str | None = None) -> str:
         return str(value)
     if default is not None:
         return default
-    raise unexpected(f"an answer without `{key}`")
+    raise FieldMissing(f"an answer without `{key}`")
 
 
 def optional(data: Json, key: str) -> str | None:

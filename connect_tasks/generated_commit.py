@@ -59,11 +59,10 @@ def commit_generated(
     plan = _plan(git, app.path, files, expect_tree)
     if not lock_is_gone(git, patience=PATIENCE):
         raise index_locked(git, "nothing was committed")
-    with _written(git.root / app.path, files) as before:
+    with _written(git.root / app.path, files):
         if not plan.blobs:
             return Committed(commit=plan.base, created=False)
         commit = _commit(git, plan, message, timeout=timeout, verify=verify)
-        before.clear()  # from here on the files belong to a commit
     update_user_index(git, {full_path(app.path, path): blob for path, blob in plan.blobs.items()})
     changed = tuple(
         path for path, content in files.items() if _bytes_of(git.root / app.path / path) not in {content, None}
@@ -199,8 +198,8 @@ def _private_index(git: Git) -> Iterator[Path]:
 
 
 @contextmanager
-def _written(directory: Path, files: Mapping[str, bytes]) -> Iterator[dict[str, bytes | None]]:
-    """The files in the work tree; those still in the yielded mapping get their old bytes back when the block fails."""
+def _written(directory: Path, files: Mapping[str, bytes]) -> Iterator[None]:
+    """The files in the work tree; they get their old bytes back when the block fails."""
     before: dict[str, bytes | None] = {}
     try:
         for path, content in files.items():
@@ -208,7 +207,7 @@ def _written(directory: Path, files: Mapping[str, bytes]) -> Iterator[dict[str, 
             if target.parent.is_dir():  # else a sparse checkout leaves the directory out
                 before[path] = _bytes_of(target)
                 write_file(target, content)
-        yield before
+        yield
     except BaseException:
         for path, old in before.items():
             if old is None:

@@ -121,10 +121,11 @@ class GitCalls:
         *args: str,
         timeout: float = REMOTE_TIMEOUT,
         input: bytes | None = None,  # noqa: A002  # as in run
+        env: Mapping[str, str | None] | None = None,
     ) -> process.Completed:
         """Run a git command that talks to a remote, within `timeout` seconds; its status is a result."""
-        own = self.run("config", "--get", "core.sshCommand").ok  # not `setting`: GitPython takes 95 ms to import
-        environ = without_a_terminal(self.environ, own_ssh_command=own)
+        own = self.setting("core.sshCommand") is not None
+        environ = without_a_terminal(process.child_environment(self.environ, **(env or {})), own_ssh_command=own)
         return process.run(["git", *args], cwd=self.root, env=environ, timeout=timeout, input=input)
 
     def line(self, completed: process.Completed) -> str:
@@ -151,7 +152,7 @@ class GitCalls:
     @cached_property
     def _settings(self) -> dict[str, str | None]:
         """git's configuration, as of the first question; None for a key without a value, which means true."""
-        listed = self.ask("config", "--list", "-z").stdout.split(b"\0")[:-1]
+        listed = self.run("config", "--list", "-z").stdout.split(b"\0")[:-1]  # without GitPython: 95 ms to import
         pairs = (os.fsdecode(entry).partition("\n") for entry in listed)
         return {name: value if newline else None for name, newline, value in pairs}
 

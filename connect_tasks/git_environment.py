@@ -22,7 +22,6 @@ LOCATING = (
     "GIT_NAMESPACE",
     "GIT_PREFIX",
     "GIT_SHALLOW_FILE",
-    "GIT_INTERNAL_SUPER_PREFIX",
 )
 #: What would change how paths are read or how differences are shown.
 _BENDING = (

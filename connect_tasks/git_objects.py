@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from io import FileIO
-from time import sleep
 
 from .errors import GitFailed
 from .git_calls import REMOTE_TIMEOUT, GitCalls
@@ -18,7 +17,7 @@ from .process import Completed
 
 #: Bytes that are read at once, as many as a pipe holds; larger blobs are hashed in pieces.
 _CHUNK = 1 << 16
-_NAP=0
+_NAP = 1e-4
 
 
 class GitObjects(GitCalls):
@@ -136,8 +135,10 @@ def _cut(stream: FileIO, oids: Iterable[str]) -> Iterator[tuple[str, Iterable[by
             yield oid, _large(stream, block[start:], size)
             block, at = b"", 0
             continue
-        while start + size >= len(block):
-            block += _some(stream)
+        if start + size >= len(block):
+            block, start = block[start:], 0
+            while size >= len(block):
+                block += _some(stream)
         yield oid, (block[start : start + size],)
         at = start + size + 1
 
@@ -153,10 +154,7 @@ def _large(stream: FileIO, begun: bytes, size: int) -> Iterator[bytes]:
 
 
 def _some(stream: FileIO, most: int = _CHUNK) -> bytes:
-    """What there is to read. Git writes each small blob by itself: to be woken for each costs more than its checksum."""
     data = stream.read(min(most, _CHUNK))
     if not data:
         raise EOFError
-    if len(data) < _CHUNK // 2:
-        sleep(_NAP)
     return data

@@ -65,10 +65,12 @@ class Performance:
 def perform(actions: Sequence[Action], shipment: Shipment, performance: Performance, report: Report) -> Shipment:
     """Do a plan. Raises the `Problem` of the action that failed; those before it are done, and in the report."""
     world, app = performance.world, performance.app
+    held = False  # from the commit to the verdict on the push
     with ExitStack() as repository, ExitStack() as content:
         for stage_name, group in groupby(actions, key=lambda action: action.stage):
-            if stage_name == "commit" or (stage_name == "push" and not _holds(repository)):
+            if stage_name in {"commit", "push"} and not held:
                 repository.enter_context(lock(world.git, "repository", timeout=LOCK_PATIENCE))
+                held = True
             elif stage_name == "deploy":
                 repository.close()
                 name = f"deploy {app.name} {app.target or ''}".strip()
@@ -108,10 +110,6 @@ def keep_edits(app: App, world: World, replacing: Mapping[str, bytes]) -> None:
 def journal_of(app: App, world: World) -> Journal:
     """The journal of an app on its target, shared by the work trees of a clone."""
     return Journal.of(world.git.common_dir / "connect-tasks" / "journal", app.name, app.target)
-
-
-def _holds(stack: ExitStack) -> bool:
-    return bool(stack._exit_callbacks)  # type: ignore[attr-defined]  # noqa: SLF001  # is anything entered?
 
 
 def _perform_one(action: Action, shipment: Shipment, performance: Performance, stage: Stage) -> Shipment:

@@ -112,9 +112,9 @@ class PushRounds:
             options.append(f"--force-with-lease={self.ref}:{self.lease}")
         if not self.verify:
             options.append("--no-verify")
-        git = self.git.with_environ(**inside_our_lock(self.git))  # for the pre-push hook
+        inside = inside_our_lock(self.git)  # for the pre-push hook
         try:
-            done = git.run_remote("push", *options, "--", self.remote, *refspecs, timeout=self.left)
+            done = self.git.run_remote("push", *options, "--", self.remote, *refspecs, timeout=self.left, env=inside)
         except CommandTimedOut as error:
             return Answer(verdict=Verdict.DOUBT, words=error.message)
         if self.tag is not None and len(refspecs) > 1:

@@ -51,10 +51,13 @@ def run_verb(verb: Verb, options: Options, *, directory: Path, environ: Mapping[
                 _run_alone(verb, options, directory, environ, console, reports)
         except BaseException as error:  # noqa: BLE001  # the one place that catches: every run ends with a report
             reports = reports or [Report(verb=verb.name, app=options.app, target=options.target)]
-            reports[-1].fail(_as_problem(error, environ))
+            if environ.get("CONNECT_TASKS_DEBUG"):
+                sys.stderr.write(redact("".join(traceback.format_exception(error))))
+            reports[-1].fail(_as_problem(error))
     for problem in dict.fromkeys(report.error for report in reports if report.error is not None):
         console.problem(problem)
-    console.recap(reports)
+    if not verb.every_target:  # its lines are the recap
+        console.recap(reports)
     try:
         _write_report(verb, options, reports, redact)
     except ReportUnwritten as problem:
@@ -184,13 +187,11 @@ def _terminated_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _as_problem(error: BaseException, environ: Mapping[str, str]) -> Problem:
+def _as_problem(error: BaseException) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, KeyboardInterrupt):
         return Interrupted("interrupted", hint="run the same command again: it goes on where this one stopped")
-    if environ.get("CONNECT_TASKS_DEBUG"):
-        traceback.print_exception(error)
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in last)
     return InternalError(

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
@@ -102,6 +103,9 @@ def _spellings(value: str) -> Iterator[str]:
         yield re.sub(r"%[0-9A-F]{2}", lambda escape: escape.group().lower(), encoded)
     for ascii_only in (True, False):
         yield json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+    yield repr(value)[1:-1]  # what prints a dict of the environment, or a traceback
+    yield repr(raw)[2:-1]
+    yield shlex.quote(value)  # `set -x`
     yield html.escape(value)
     yield html.escape(value, quote=False)
     yield raw.hex()

@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 from .clone_address import repository_name
 from .configuration import App
-from .connect import Bundle, Connect, ContentItem, RepositorySettings, User
+from .connect import Bundle, Connect, ContentItem, RepositorySettings, User, git_disabled
 from .content_lookup import Found, find_content, may_change, not_ours_to_change
 from .deployment_records import DeploymentRecord
 from .errors import ContentNotGitBacked, Problem, RoleTooLow
@@ -69,9 +69,11 @@ def survey_server(
     """Read all that a deploy of `app` needs to know.
 
     `repository` and `branch` are what the item shall be linked to, `records` what other tools wrote down. Raises what
-    the door and `find_content` raise, and `RoleTooLow`, `ContentNotGitBacked`.
+    the door and `find_content` raise, and `GitDisabled`, `RoleTooLow`, `ContentNotGitBacked`.
     """
     settings = connect.settings  # first: it answers without a key, so a dead server is not taken for a wrong key
+    if connect.has_git is False:
+        raise git_disabled(connect.url)
     user = connect.user()
     link = RepositorySettings(repository=repository, branch=branch, directory=app.path, polling=app.polling)
     if not user.may_publish:

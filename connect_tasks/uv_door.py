@@ -11,7 +11,7 @@ from pathlib import Path
 from . import process
 from .errors import CommandMissing, RequirementsConflict, ResolutionFailed
 from .index_settings import IndexSettings
-from .secret import Redactor
+from .secret import SECRET_NAMES, Redactor
 
 #: Seconds for one uv command; a first download of a large framework takes minutes.
 TIMEOUT = 1800.0
@@ -33,6 +33,7 @@ _FOREIGN = {
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONSTARTUP",
     "__PYVENV_LAUNCHER__",
+    *SECRET_NAMES,  # building a package runs its author's code
 }
 
 

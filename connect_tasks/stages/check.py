@@ -18,7 +18,8 @@ SHOWN = 20
 
 
 def check(apps: Sequence[App], world: World, reports: Sequence[Report]) -> None:
-    """Compare facts, not bytes: a new version of ours is no drift. A stale app's report ends with `Drift` (exit code 2).
+    """Compare facts, not bytes: a new version of ours is no drift. A stale app's report ends with `Drift` (exit code
+    2).
 
     All apps in one pass: git is asked as often for 500 as for one. Of several, a hook's commit concerns those that it
     touches.

@@ -152,7 +152,8 @@ def workshop(connect_server: Running, tmp_path: Path, private_home: Path, reques
     return make_workshop(connect_server, tmp_path, private_home, request.node.name)
 
 
-def make_workshop(server: Running, place: Path, home: Path, name: str) -> Workshop:
+def make_workshop(server: Running, place: Path, home: Path, name: str, *, push_key: str | None = None) -> Workshop:
+    """`push_key`: what git authenticates with, the key of the deploys if None."""
     name = "".join(char if char.isalnum() else "-" for char in name)[:50] + f"-{os.urandom(3).hex()}"
     root = place / "clone"
     root.mkdir()
@@ -168,7 +169,7 @@ def make_workshop(server: Running, place: Path, home: Path, name: str) -> Worksh
     made = Workshop(root=root, server=server, name=name, environ=environ)
     made.git("init", "--quiet", "--initial-branch", "main")
     made.git("remote", "add", "origin", server.git_url(name))
-    made.git("config", f"http.{server.url}/.extraHeader", f"Authorization: Key {server.api_key}")
+    made.git("config", f"http.{server.url}/.extraHeader", f"Authorization: Key {push_key or server.api_key}")
     made.write("pyproject.toml", TABLE)
     made.write(".python-version", f"{sys.version_info.major}.{sys.version_info.minor}\n")
     made.write("requirements.in", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import urllib.error
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from typing_extensions import Self
 
 from connect_tasks.emulator import Running, running
 
@@ -63,7 +65,7 @@ class Visitors:
     key: str
     seen: list[tuple[int, str]] = field(default_factory=list)
 
-    def __enter__(self) -> Visitors:
+    def __enter__(self) -> Self:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._visit)
         self._thread.start()
@@ -129,7 +131,8 @@ def test_a_slow_version_becomes_live(shop: Workshop, way: str) -> None:
 def test_a_failing_task_leaves_the_old_bundle(shop: Workshop) -> None:
     first = shop.run("release")
     shop.commit(app_py=BARE_APP.replace("version 1", "version 2"), test_app_py="")
-    body = '{"id":"x","output":["pip install failed"],"last":1,"finished":true,"code":1,"error":"no such package","result":null}'
+    answer = {"id": "x", "output": ["pip install failed"], "last": 1, "finished": True, "code": 1, "result": None}
+    body = json.dumps({**answer, "error": "no such package"})
     fault(shop, pattern=r"GET /__api__/v1/tasks/", body=body, content_type="application/json", times=None)
     ran = shop.run("release")
     clear_faults(shop)
@@ -167,8 +170,6 @@ def test_polling_on_purpose_says_what_is_not_promised(shop: Workshop) -> None:
 
 
 def fault(shop: Workshop, **what: object) -> None:
-    import json
-
     send(shop, "__emulator__/fault", json.dumps(what).encode(), "POST")
 
 

@@ -66,7 +66,11 @@ def test_a_changed_configuration_converges_without_a_deploy(workshop: Workshop) 
     assert held(workshop, guid)["title"] == "Sales by region"
     assert len(call(workshop, "GET", f"v1/content/{guid}/bundles")) == 1
     assert "settings only" in next(stage["detail"] for stage in ran.report["stages"] if stage["name"] == "deploy")
-    # Changed by hand now: the live commit says "Sales", HEAD "Sales by region", and nobody ever said this.
+    # The server holds what a commit between the live one and HEAD said: a title of ours, and no drift.
+    configure(workshop, apps.format(title="Turnover"))
+    released(workshop)
+    assert held(workshop, guid)["title"] == "Turnover"
+    # And this is a title that nobody ever said.
     by_hand(workshop, guid, title="Mine")
     assert workshop.run("release").report["result"] == "noop"
     assert held(workshop, guid)["title"] == "Mine"

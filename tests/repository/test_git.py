@@ -89,11 +89,14 @@ def test_a_hooks_variables_do_not_lead_us_astray(clone: Clone, tmp_path: Path, m
     """Inside a hook of another repository: GIT_DIR and GIT_INDEX_FILE name that one."""
     other = tmp_path / "other"
     run_git("init", "-q", str(other), cwd=tmp_path)
+    (tmp_path / "shallow").write_text(clone.commit_file("docs/second.md", "x\n") + "\n")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git/index"))
     monkeypatch.setenv("GIT_PREFIX", "sub/")
+    monkeypatch.setenv("GIT_SHALLOW_FILE", str(tmp_path / "shallow"))
     door = Git.discover(clone.root, os.environ)
     assert door.root == clone.root
     assert door.head().branch == "main"
     assert "app.py" in door.tree("HEAD", clone.app.path)
     assert door.changes(clone.app.path).tracked == ()
+    assert [subject for _, subject in door.subjects("HEAD")] == ["work", "first"]

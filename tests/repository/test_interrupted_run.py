@@ -128,6 +128,10 @@ def test_the_index_is_not_repaired_over_the_users_own_staging(clone: Clone) -> N
     assert finish(clone) == ()
     clone("add", path)
     assert clone.snapshot() == before
+    (clone.root / path).write_bytes(GENERATED_FILES["requirements.txt"])  # staged is theirs, on disk is HEAD's
+    before = clone.snapshot()
+    assert finish(clone) == ()
+    assert clone.snapshot() == before
 
 
 @pytest.mark.parametrize("app_path", ["apps/sales"])

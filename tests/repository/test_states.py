@@ -302,6 +302,9 @@ WORKING = (
 )
 
 
+@pytest.mark.parametrize(
+    ("app_path", "url"), [(".", "file"), ("apps/sales", "file"), ("apps/sales", "http")], indirect=["url"]
+)
 @pytest.mark.parametrize("state", WORKING, ids=lambda state: state.__name__)
 def test_a_release_works(
     state: Callable[[Scene], Clone], clone_of: Callable[..., Clone], url: str, remote: Path, tmp_path: Path

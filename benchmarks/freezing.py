@@ -1,0 +1,146 @@
+"""What `freeze` costs on top of uv: `python -m benchmarks.freezing [ROUNDS]`.
+
+The function in a warm process against the uv commands that it ran, run again bare and one after another, with the same
+arguments, environment and inputs. They are printed, so that anybody can see that none could be left out: a virtualenv,
+the pins, their installation, and the list of what is installed (limit 1.3). Two apps: Flask with its closure, and one
+with pandas and Dash; each with its pins already there, as a release finds them, and without.
+
+Median of the rounds' own ratios; both sides take turns, and uv's cache is warm for both. Needs a package index the
+first time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from connect_tasks import process
+from connect_tasks.dependencies import DependencySource, find_dependencies
+from connect_tasks.environment import Frozen, Upgrade, freeze
+from connect_tasks.interpreters import Interpreter, find_interpreter
+from connect_tasks.python_version import declared_python
+
+ROUNDS = 9
+LIMIT = 1.3
+APPS = {"flask": "flask\n", "dash": "dash\npandas\n"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A uv command as it was run."""
+
+    argv: Sequence[str]
+    directory: Path
+    environment: Mapping[str, str]
+
+    def again(self) -> None:
+        subprocess.run(self.argv, cwd=self.directory, env=self.environment, capture_output=True, check=True)
+
+    def __str__(self) -> str:
+        return " ".join(["uv", *(Path(word).name if "/" in word else word for word in self.argv[1:])])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """An app in a directory, and what freezing it needs."""
+
+    name: str
+    directory: Path
+    source: DependencySource
+    interpreter: Interpreter
+    pins: str | None = None
+
+    @classmethod
+    def of(cls, name: str, directory: Path) -> Bench:
+        texts = {path.name: path.read_text() for path in directory.iterdir()}
+        return cls(
+            name=name,
+            directory=directory,
+            source=find_dependencies(frozenset(texts), texts.__getitem__, None),
+            interpreter=find_interpreter(declared_python(texts, (), None), ENVIRONMENT),
+        )
+
+    def freeze(self, scratch: Path) -> Frozen:
+        return freeze(
+            self.source,
+            pins=self.pins,
+            interpreter=self.interpreter,
+            platform="x86_64-manylinux_2_28",
+            upgrade=Upgrade(),
+            directory=self.directory,
+            scratch=scratch,
+            environ=ENVIRONMENT,
+        )
+
+
+def main(rounds: int) -> int:
+    within = True
+    with tempfile.TemporaryDirectory() as name:
+        for app, declared in APPS.items():
+            directory = Path(name, app)
+            directory.mkdir()
+            (directory / "requirements.in").write_text(declared)
+            (directory / ".python-version").write_text(f"{sys.version_info.major}.{sys.version_info.minor}\n")
+            first = Bench.of(f"{app}, no pins yet", directory)
+            pins = first.freeze(Path(name, f"{app}-pins")).text.decode()
+            again = replace(first, name=f"{app}, {pins.count('==')} pins", pins=pins)
+            within &= compare(again, Path(name, f"{app}-again"), rounds)
+            compare(
+                first, Path(name, f"{app}-first"), rounds, limit=None
+            )  # the index's answers take as long as they do
+    return int(not within)
+
+
+def compare(bench: Bench, place: Path, rounds: int, limit: float | None = LIMIT) -> bool:
+    """Print one row, and the commands; False where the limit is broken."""
+    place.mkdir()
+    commands = _commands(bench, place / "bare")
+    pairs = []
+    for number in range(rounds):
+        started = time.perf_counter()
+        bench.freeze(place / str(number))
+        between = time.perf_counter()
+        for command in commands:
+            command.again()
+        pairs.append((between - started, time.perf_counter() - between))
+        shutil.rmtree(place / str(number))
+    ours, bare = (statistics.median(side) * 1000 for side in zip(*pairs, strict=True))
+    ratio = statistics.median(one / other for one, other in pairs)
+    within = limit is None or ratio <= limit
+    verdict = "" if limit is None else f"  limit {limit}{'' if within else ' BROKEN'}"
+    print(f"freeze of {bench.name:<22} {ours:6.0f} ms  bare {bare:6.0f} ms  ratio {ratio:4.2f}{verdict}")
+    for command in commands:
+        print(f"    {command}")
+    return within
+
+
+def _commands(bench: Bench, scratch: Path) -> list[Command]:
+    """What one freezing runs: it is the recording of a real one. Commands that failed were none that it needed."""
+    found = []
+    run = process.run
+
+    def listen(argv: Sequence[str | os.PathLike[str]], **settings: object) -> process.Completed:
+        done = run(argv, **settings)  # type: ignore[arg-type]
+        if done.ok:
+            found.append(Command(argv=done.argv, directory=settings["cwd"], environment=settings["env"]))  # type: ignore[arg-type]
+        return done
+
+    process.run = listen  # type: ignore[assignment]
+    try:
+        bench.freeze(scratch)
+    finally:
+        process.run = run
+    return sorted(found, key=lambda command: "venv" not in command.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS))
