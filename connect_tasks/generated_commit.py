@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from .atomic_file import write_file
 from .configuration import App
 from .errors import CommandTimedOut, CommitFailed, HookRewrote, IdentityMissing, NoCommits, Problem
 from .git import Git, at, blob_id, full_path
-from .git_messages import failed, own_words
+from .git_messages import failed, named, own_words
 from .repository_lock import inside_our_lock
 from .tree import Blob
 from .user_index import PATIENCE, index_locked, lock_is_gone, update_user_index
@@ -59,10 +60,14 @@ def commit_generated(
     plan = _plan(git, app.path, files, expect_tree)
     if not lock_is_gone(git, patience=PATIENCE):
         raise index_locked(git, "nothing was committed")
-    with _written(git.root / app.path, files):
-        if not plan.blobs:
+    if not plan.blobs:
+        with _written(git.root / app.path, files):
             return Committed(commit=plan.base, created=False)
-        commit = _commit(git, plan, message, timeout=timeout, verify=verify)
+    with ThreadPoolExecutor(1) as beside, _private_index(git) as index:
+        prepared = beside.submit(_prepare, git, index, plan)  # while the disk takes the files
+        with _written(git.root / app.path, files):
+            prepared.result()
+            commit = _commit(git, index, plan, message, timeout=timeout, verify=verify)
     update_user_index(git, {full_path(app.path, path): blob for path, blob in plan.blobs.items()})
     changed = tuple(
         path for path, content in files.items() if _bytes_of(git.root / app.path / path) not in {content, None}
@@ -97,50 +102,59 @@ def _plan(git: Git, directory: str, files: Mapping[str, bytes], tree: str) -> _P
     return _Plan(directory=directory, base=base, tree=tree, blobs=blobs, contents=files)
 
 
-def _commit(git: Git, plan: _Plan, message: str, *, timeout: float, verify: bool) -> str:
-    """The new commit at HEAD, as planned."""
-    with _private_index(git) as index:
-        git.index(index, "read-tree", "--reset", plan.base)
-        git.update_index(index, {full_path(plan.directory, path): blob for path, blob in plan.blobs.items()})
-        environment = {"GIT_INDEX_FILE": str(index), **inside_our_lock(git)}
-        options = () if verify else ("--no-verify",)
-        try:
-            done = git.run(
-                "commit", "--quiet", "--file=-", *options, input=message.encode(), timeout=timeout, env=environment
-            )
-        except CommandTimedOut:
-            if git.head().commit == plan.base:
-                raise
-        else:
-            if not done.ok:
-                raise _refused(git, plan, done)
-    return _checked(git, plan)
+def _prepare(git: Git, index: Path, plan: _Plan) -> None:
+    git.index(index, "read-tree", "--reset", plan.base)
+    git.update_index(index, {full_path(plan.directory, path): blob for path, blob in plan.blobs.items()})
 
 
-def _checked(git: Git, plan: _Plan) -> str:
-    """HEAD, when it is the commit as planned; else HEAD goes back to where the user had it, and a problem is raised."""
-    commit, parent, tree = (git.look_up(name) for name in ("HEAD", "HEAD^", at("HEAD", plan.directory)))
-    if commit is None or parent is None or tree is None:
+def _commit(git: Git, index: Path, plan: _Plan, message: str, *, timeout: float, verify: bool) -> str:
+    """The new commit, as planned."""
+    environment = {"GIT_INDEX_FILE": str(index), **inside_our_lock(git)}
+    options = () if verify else ("--no-verify",)
+    try:
+        done = git.run("commit", "--file=-", *options, input=message.encode(), timeout=timeout, env=environment)
+    except CommandTimedOut:
+        if git.resolve("HEAD") == plan.base:
+            raise
+        return _checked(git, plan, None)  # it stands: what hung was a post-commit hook
+    if not done.ok:
+        raise _refused(git, plan, done)
+    return _checked(git, plan, _made(git, done))
+
+
+def _made(git: Git, done: process.Completed) -> str | None:
+    """The commit that git says it made ("[main 1a2b3c4] subject"); HEAD may be another by now."""
+    found = re.search(r"^\[.* ([0-9a-f]{4,64})\] ", done.text, re.MULTILINE)
+    return git.resolve(found[1]) if found else None
+
+
+def _checked(git: Git, plan: _Plan, made: str | None) -> str:
+    """The commit that was made, when it is as planned; else HEAD goes back to where the user had it, and a problem is
+    raised. A commit of the user's on top of ours is never touched."""
+    head = git.resolve("HEAD")
+    if made is None or (made != head and not git.is_ancestor(made, head or "")):
+        made = head  # not told, or amended by a hook
+    parent, tree = (git.look_up(name) for name in (f"{made}^", at(str(made), plan.directory)))
+    if made is None or parent is None or tree is None:
         raise CommitFailed("HEAD was moved while the hooks ran", hint="git reflog")
+    if (parent, tree) == (plan.base, plan.tree):
+        return made
+    if made != head:
+        message = f"{made[:10]} is not as planned, and a commit of yours stands on it"
+        raise CommitFailed(message, hint=f"git revert {made[:10]}")
     if parent != plan.base:
         # A commit of the user's between our read-tree and git's own look at HEAD: ours sits on it and takes its changes
         # back.
-        _undo(git, commit, parent)
-        raise CommitFailed(
-            f"a commit was made while we prepared ours (HEAD is now {parent[:10]}); nothing of ours was committed",
-            hint=AGAIN,
-        )
-    if tree == plan.tree:
-        return commit
+        _undo(git, made, parent)
+        message = f"a commit was made while we prepared ours (HEAD is now {parent[:10]}); nothing of ours was committed"
+        raise CommitFailed(message, hint=AGAIN)
     changed = git.blobs_changed(plan.tree, tree)
     contents = git.read(blob.oid for path, blob in changed.items() if blob and path in plan.contents)
-    _undo(git, commit, plan.base)
+    _undo(git, made, plan.base)
     if changed.keys() <= plan.contents.keys():
         raise _hook_rewrote({path: contents[blob.oid] for path, blob in changed.items() if blob})
-    raise CommitFailed(
-        f"a commit hook changes files that were tested as they were: {', '.join(changed)}",
-        hint="git commit what the hook makes of them",
-    )
+    message = f"a commit hook changes files that were tested as they were: {named(changed)}"
+    raise CommitFailed(message, hint="git commit what the hook makes of them")
 
 
 def _undo(git: Git, commit: str, base: str) -> None:

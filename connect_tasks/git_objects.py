@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -17,7 +17,8 @@ from .process import Completed
 
 #: Bytes that are read at once, as many as a pipe holds; larger blobs are hashed in pieces.
 _CHUNK = 1 << 16
-_NAP = 1e-4
+#: The next piece of a stream, of so many bytes at most.
+More = Callable[[int], bytes]
 
 
 class GitObjects(GitCalls):
@@ -73,12 +74,12 @@ class GitObjects(GitCalls):
         if not wanted:
             return
         self._fetch_missing(wanted)
-        with self._contents(wanted) as contents:
-            yield from _cut(contents, wanted)
+        with self._contents(wanted) as more:
+            yield from _cut(more, wanted)
 
     @contextmanager
-    def _contents(self, oids: Iterable[str]) -> Iterator[FileIO]:
-        """What `_cut` cuts. Raises GitFailed, also in place of an EOFError inside.
+    def _contents(self, oids: Iterable[str]) -> Iterator[More]:
+        """What `_cut` cuts, in pieces as they come. Raises GitFailed, in git's own words.
 
         Through a pipe, so that one core hashes while the other reads on; `--buffer` spares a system call per object.
         """
@@ -89,13 +90,16 @@ class GitObjects(GitCalls):
             with FileIO(writing, "wb") as sink:  # closed with git's end: that is how the reader sees it
                 return self.run("cat-file", "--batch=%(objectsize)", "--buffer", input=request, output=sink)
 
+        def more(most: int) -> bytes:
+            data = contents.read(min(most, _CHUNK))
+            if not data:
+                done = written.result()
+                raise GitFailed("git cat-file ended early", hint="git fsck") if done.ok else failed(done)
+            return data
+
         with ThreadPoolExecutor(1) as pool, FileIO(reading, "rb") as contents:
             written = pool.submit(write)
-            try:
-                yield contents
-            except EOFError:
-                if written.result().ok:
-                    raise GitFailed("git cat-file ended early", hint="git fsck") from None
+            yield more
             if not written.result().ok:
                 raise failed(written.result())
 
@@ -118,43 +122,36 @@ class GitObjects(GitCalls):
             self.run_remote(*args, input="".join(f"{oid}\n" for oid in missing).encode(), timeout=REMOTE_TIMEOUT)
 
 
-def _cut(stream: FileIO, oids: Iterable[str]) -> Iterator[tuple[str, Iterable[bytes]]]:
-    """(id, content in chunks) out of a size, a line feed, the content, a line feed, for each id. Raises EOFError.
+def _cut(more: More, oids: Iterable[str]) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """(id, content in chunks) out of a size, a line feed, the content, a line feed, for each id.
 
-    Out of large blocks: a `readline` and a `read` for each of 20,000 blobs took longer than their checksums.
+    Out of large pieces: a `readline` and a `read` for each of 20,000 blobs took longer than their checksums.
     """
     block, at = b"", 0
     for oid in oids:
         while not (start := block.find(b"\n", at) + 1):
-            block, at = block[at:] + _some(stream), 0
+            block, at = block[at:] + more(_CHUNK), 0
         try:
             size = int(block[at:start])
         except ValueError:  # "ID missing"
             raise GitFailed(f"git has no object {oid}", hint="git fsck") from None
         if size > _CHUNK and start + size >= len(block):
-            yield oid, _large(stream, block[start:], size)
+            yield oid, _large(more, block[start:], size)
             block, at = b"", 0
             continue
         if start + size >= len(block):
             block, start = block[start:], 0
             while size >= len(block):
-                block += _some(stream)
+                block += more(_CHUNK)
         yield oid, (block[start : start + size],)
         at = start + size + 1
 
 
-def _large(stream: FileIO, begun: bytes, size: int) -> Iterator[bytes]:
+def _large(more: More, begun: bytes, size: int) -> Iterator[bytes]:
     yield begun
     left = size - len(begun)
     while left > 0:
-        chunk = _some(stream, left)
+        chunk = more(left)
         left -= len(chunk)
         yield chunk
-    _some(stream, 1)
-
-
-def _some(stream: FileIO, most: int = _CHUNK) -> bytes:
-    data = stream.read(min(most, _CHUNK))
-    if not data:
-        raise EOFError
-    return data
+    more(1)  # the line feed

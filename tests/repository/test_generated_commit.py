@@ -168,3 +168,31 @@ def test_a_commit_of_the_users_before_git_looks_at_head_is_not_taken_back(clone:
     assert (clone.root / ".git/once").exists()
     assert clone("log", "-1", "--format=%s") == "theirs"
     assert clone("status", "--porcelain") == ""
+
+
+def test_a_commit_of_the_users_on_top_of_ours_stays(clone: Clone) -> None:
+    clone.hook(
+        "post-commit",
+        "test -e .git/once && exit 0; touch .git/once; unset GIT_INDEX_FILE\ngit commit -q --allow-empty -m theirs",
+    )
+    made = commit(clone)
+    assert clone("log", "-2", "--format=%s").splitlines() == ["theirs", "Release sales"]
+    assert made.commit == clone("rev-parse", "HEAD^")
+    assert clone.git.tree_id(made.commit, clone.app.path) == clone.tree_with(GENERATED_FILES)
+
+
+def test_a_hook_that_amends_our_commit_is_followed(clone: Clone) -> None:
+    clone.hook("post-commit", 'test -e .git/once && exit 0; touch .git/once; git commit -q --amend -m "Amended"')
+    made = commit(clone)
+    assert made.commit == clone("rev-parse", "HEAD")
+    assert clone("log", "-1", "--format=%s") == "Amended"
+    assert clone("status", "--porcelain") == ""
+
+
+def test_a_hook_that_changes_another_file_of_the_app_is_undone(clone: Clone) -> None:
+    path = clone.full("app.py")
+    clone.hook("pre-commit", f"echo '# formatted' >> {path}; git add {path}")
+    head = clone("rev-parse", "HEAD")
+    with pytest.raises(CommitFailed, match=r"tested as they were: app\.py"):
+        commit(clone)
+    assert clone("rev-parse", "HEAD") == head
