@@ -91,7 +91,7 @@ def test_visitors_get_no_error_during_activations(tmp_path: Path, environments: 
 
 def test_a_server_that_dies_at_any_moment_of_a_deploy_starts_again(tmp_path: Path, environments: Path) -> None:
     data = prepared(tmp_path / "data", environments)
-    moments = random.Random(os.environ.get("CONNECT_TASKS_SEED", "7"))  # noqa: S311  # to be repeated, not kept secret
+    moments = random.Random(os.environ.get("CONNECT_TASKS_SEED", "7"))  # to be repeated, not kept secret
     acknowledged: dict[str, str] = {}
     source = guid = None
     for number in range(DEATHS):

@@ -92,7 +92,7 @@ def calls_of(site: Site) -> list[Call]:
 
 def survive(site: Site, calls: list[Call], seed: str, patience: Callable[[float], None]) -> None:
     """One deploy with one fault, or one end of us, and what must be true then and after a clean run."""
-    dice = random.Random(seed)  # noqa: S311  # a seed that can be repeated is the point
+    dice = random.Random(seed)  # a seed that can be repeated is the point
     number = dice.randrange(len(calls))
     before, kept = site.live(), set(site.bundles())
     site.commit_version()

@@ -109,8 +109,8 @@ def test_a_clone_with_work_of_its_own_never_ships_a_manifest_that_does_not_fit(
 ) -> None:
     """Random schedules: some clones carry commits of their users to the app, or beside it. Whatever wins, the branch
     never holds a manifest that is not of its files, and every commit is on the remote or kept where it was made."""
-    seed = random.randrange(1 << 30)  # noqa: S311  # a schedule, no secret
-    dice = random.Random(seed)  # noqa: S311  # same
+    seed = random.randrange(1 << 30)  # a schedule, no secret
+    dice = random.Random(seed)  # same
     clones = [clone_of(f"clone{number}") for number in range(5)]
     for number, clone in enumerate(clones):
         if dice.random() < 0.6:
