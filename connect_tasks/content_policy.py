@@ -112,8 +112,11 @@ def _holding_secrets(
     app: App, files: Mapping[str, str], secrets: Mapping[str, tuple[tuple[int, str], ...]]
 ) -> Iterator[ContentRefused]:
     for path, oid in files.items():
-        for line, kind in secrets.get(oid, ()):
-            yield _refused(app, path, f"holds what looks like a secret ({kind})", line)
+        found = secrets.get(oid, ())
+        for kind in dict.fromkeys(kind for _, kind in found):
+            first, *others = (line for line, other in found if other == kind)
+            also = f", also line{'s' * (len(others) > 1)} {', '.join(map(str, others))}" if others else ""
+            yield _refused(app, path, f"holds what looks like a secret ({kind}){also}", first)
 
 
 def _leaving(app: App, links: Mapping[str, str], contents: Mapping[str, bytes]) -> Iterator[str]:

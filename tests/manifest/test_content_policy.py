@@ -91,6 +91,14 @@ def test_every_kind_of_secret_is_named_with_its_place(tmp_path: Path) -> None:
     assert "shop/settings.py holds what looks like a secret (AWS Access Key) (shop/settings.py:2)" in said[3]
 
 
+def test_a_file_full_of_secrets_is_one_line(tmp_path: Path) -> None:
+    text = f"A = '{AWS}'\nB = 1\nC = '{AWS}'\nD = '{AWS}'\n"
+    findings = inspect(make_repository(tmp_path / "r", {"shop/settings.py": text}))
+
+    (said,) = messages(findings)
+    assert "(AWS Access Key), also lines 3, 4 (shop/settings.py:1)" in said
+
+
 def test_a_secret_is_never_printed(tmp_path: Path) -> None:
     findings = inspect(make_repository(tmp_path / "r", {"shop/settings.py": f"KEY = '{AWS}' or '{GITHUB}'\n"}))
     said = "".join(f"{problem} {problem.hint} {problem!r}" for problem in findings.problems)

@@ -25,7 +25,7 @@ FASTAPI = (
     ".",
     [
         "[tool.connect-tasks]",
-        'python = "3.12"',
+        'allow = ["tests/"]',  # tokens that its own tests made up
         'entrypoint = "docs_src.app_testing.app_a.main:app"',
         'test = { command = ["pytest", "-q", "-o", "addopts=", "docs_src/app_testing/app_a"] }',
         'verify = { contains = "Hello" }',
