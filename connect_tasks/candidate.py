@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .app_trees import staged_tree
 from .configuration import App
 from .errors import AppEmpty, NoCommits
 from .git import Git, full_path
-from .manifest_check import staged_tree
 from .tree import FILE, GENERATED, Blob, Tree
 
 

@@ -6,18 +6,19 @@ for all of them a tenth of a second.
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .app_mode import connect_mode
+from .app_trees import directories_above, files_above, holds_any, overlaid, split, staged_changes
 from .configuration import App
 from .connect_manifest import Manifest, as_written, read_manifest
 from .content_policy import blob_sizes
 from .dependencies import find_dependencies
-from .errors import AppEmpty, DependenciesMissing, GitFailed, NoCommits, OperationInProgress, Problem, PythonMissing
+from .deploy_branch import source_of
+from .errors import AppEmpty, DependenciesMissing, NoCommits, Problem, PythonMissing
 from .git import Git
 from .manifest_changes import ManifestChange, ManifestFacts, compare, explain_checksum
 from .manifest_facts import (
@@ -70,35 +71,61 @@ def check_all(
 ) -> tuple[Checked, ...]:
     """The same for many apps, in their order; one app's problem does not stop the others. Raises `NoCommits`.
 
+    An app with a deploy branch is looked at there, as this clone knows that branch.
     `touched_only`, with `staged`: apps of which nothing is staged are passed over, as a commit hook should.
     """
     revision = git.resolve("HEAD")
     if revision is None and not staged:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
-    base = apps[0].path if len(apps) == 1 and not staged else "."
-    whole: Tree = git.tree(revision, base) if revision else {}
-    changed = _staged_changes(git, revision, index) if staged else {}
-    whole = _overlaid(whole, changed)
-    above = as_written(whole if base == "." else _files_above(git, revision or "", base))
-    trees = {path: as_written(tree) for path, tree in _split(whole, base, [app.path for app in apps]).items()}
-    touched = [not touched_only or _below(app.path, changed) for app in apps]
+    changed = staged_changes(git, revision, index) if staged else {}
+    here = [app for app in apps if not (configured and app.deploy_branch)]
+    here = [app for app in here if not touched_only or holds_any(app.path, changed)]
+    base = here[0].path if len(here) == 1 and not staged else "."
+    whole = overlaid(git.tree(revision, base) if revision and here else {}, changed)
+    above = whole if base == "." else files_above(git, revision or "", base)
+    trees = split(whole, base, [app.path for app in here])
+    answers = {id(answer.app): answer for answer in _answers(here, trees, above, git, configured=configured)}
+    if not staged:  # what ships from a deploy branch was never in an index
+        generated = (app for app in apps if configured and app.deploy_branch)
+        answers |= {id(app): _on_deploy_branch(app, git, revision or "") for app in generated}
+    return tuple(answers.get(id(app)) or Checked(app=app) for app in apps)
+
+
+def _on_deploy_branch(app: App, git: Git, head: str) -> Checked:
+    """The same for an app whose generated files no branch of people has; what it declares may be above it at HEAD."""
+    names = (f"refs/heads/{app.deploy_branch}", f"refs/remotes/{app.remote}/{app.deploy_branch}")
+    tip = next((commit for name in names if (commit := git.resolve(name))), None)
+    if tip is None:
+        detail = f"there is no branch {app.deploy_branch} here yet: nothing was released, or it was not fetched"
+        return Checked(app=app, changes=(ManifestChange(kind="missing", path=MANIFEST, matters=True, detail=detail),))
+    above = {**files_above(git, head, app.path), **files_above(git, tip, app.path)}
+    tree = git.tree(tip, app.path)
+    source = git.tree(source_of(git, tip) or head, app.path) or git.tree(head, app.path)
+    declared = {**source, **tree}  # what is excluded from the branch is declared all the same
+    (answer,) = _answers((app,), {app.path: tree}, above, git, configured=True, declared={app.path: declared})
+    return answer
+
+
+def _answers(
+    apps: Sequence[App],
+    trees: Mapping[str, Tree],
+    above: Tree,
+    git: Git,
+    *,
+    configured: bool,
+    declared: Mapping[str, Tree] | None = None,
+) -> tuple[Checked, ...]:
+    """`trees`: by the apps' paths; `above`: what may name a Python above them, by path from the root; `declared`: where
+    Python and dependencies are declared, if that is in other trees."""
+    above = as_written(above)
+    trees = {path: as_written(tree) for path, tree in trees.items()}
     blobs = _Blobs(git)
-    looked_at = [app for app, is_touched in zip(apps, touched, strict=True) if is_touched]
-    blobs.fetch(_wanted_first(looked_at, trees, above))
-    cases = [_case(app, trees[app.path], above, blobs, configured=configured) for app in looked_at]
+    blobs.fetch(_wanted_first(apps, trees, above))
+    sources = declared or trees
+    cases = [_case(app, trees[app.path], sources[app.path], above, blobs, configured=configured) for app in apps]
     blobs.fetch(case.tree[case.source].oid for case in cases if case.source)
     checksums = git.checksums(oid for case in cases for oid in case.compared)
-    answers = iter([_checked(case, checksums, blobs) for case in cases])
-    return tuple(
-        next(answers) if is_touched else Checked(app=app) for app, is_touched in zip(apps, touched, strict=True)
-    )
-
-
-def staged_tree(git: Git, directory: str, *, index: Path | None = None) -> Tree:
-    """The tree of a directory that `git commit` would make of the index now."""
-    revision = git.resolve("HEAD")
-    whole = _overlaid(git.tree(revision, ".") if revision else {}, _staged_changes(git, revision, index))
-    return _split(whole, ".", [directory])[directory]
+    return tuple(_checked(case, checksums, blobs) for case in cases)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +134,6 @@ class _Case:
 
     app: App
     tree: Tree
-    configured: bool
     manifest: Manifest | None = None
     facts: ManifestFacts | None = None
     source: str | None = None
@@ -143,30 +169,30 @@ class _Blobs:
         return blob_sizes(self._git, oids)
 
 
-def _case(app: App, tree: Tree, above: Tree, blobs: _Blobs, *, configured: bool) -> _Case:
+def _case(app: App, tree: Tree, declared: Tree, above: Tree, blobs: _Blobs, *, configured: bool) -> _Case:
     if not tree:
         problem = AppEmpty(f"there is no file under {app.path}", hint=f"git add {app.path} && git commit")
-        return _Case(app=app, tree=tree, configured=configured, problem=problem)
+        return _Case(app=app, tree=tree, problem=problem)
     if MANIFEST not in tree:
         detail = "not in the commit: without it Connect deploys nothing"
         change = ManifestChange(kind="missing", path=MANIFEST, matters=True, detail=detail)
-        return _Case(app=app, tree=tree, configured=configured, changes=(change,))
+        return _Case(app=app, tree=tree, changes=(change,))
     where = MANIFEST if app.path == "." else f"{app.path}/{MANIFEST}"
     try:
         manifest = read_manifest(blobs.content(tree[MANIFEST]), where=where)
-        facts, changes = _facts(app, manifest, tree, above, blobs, configured=configured)
+        facts, changes = _facts(app, manifest, declared, above, blobs, configured=configured)
     except Problem as problem:
-        return _Case(app=app, tree=tree, configured=configured, problem=problem)
+        return _Case(app=app, tree=tree, problem=problem)
     source = None if app.mode and app.entrypoint else entry_file(manifest, tree)  # what is declared needs no look
-    known = _Case(app=app, tree=tree, configured=configured, manifest=manifest, facts=facts, source=source)
-    pins = _pins(known, blobs) if configured else ()
-    return replace(known, changes=(*changes, *pins))
+    case = _Case(app=app, tree=tree, manifest=manifest, facts=facts, source=source)
+    pins = _pins(case, declared, blobs) if configured else ()
+    return replace(case, changes=(*changes, *pins))
 
 
 def _facts(
-    app: App, manifest: Manifest, tree: Tree, above: Tree, blobs: _Blobs, *, configured: bool
+    app: App, manifest: Manifest, declared: Tree, above: Tree, blobs: _Blobs, *, configured: bool
 ) -> tuple[ManifestFacts, tuple[ManifestChange, ...]]:
-    own = {name: blobs.text(tree[name]) for name in PYTHON_FILES if name in tree}
+    own = {name: blobs.text(declared[name]) for name in PYTHON_FILES if name in declared}
     if not configured:
         return own_facts(own), ()
     python, changes = None, []
@@ -184,7 +210,7 @@ def _facts(
 
 
 def _texts_above(app: App, above: Tree, blobs: _Blobs) -> list[dict[str, str]]:
-    directories = _above(app.path)
+    directories = directories_above(app.path)
     places = [{name: posixpath.join(directory, name) for name in PYTHON_FILES} for directory in directories]
     return [{name: blobs.text(above[path]) for name, path in each.items() if path in above} for each in places]
 
@@ -196,15 +222,15 @@ def _same_entrypoint(declared: str, manifest: Manifest) -> bool:
     return bool(claimed) and (plain == claimed.removesuffix(".py") or (plain.partition(":")[0] == claimed))
 
 
-def _pins(case: _Case, blobs: _Blobs) -> tuple[ManifestChange, ...]:
-    if REQUIREMENTS not in case.tree:
+def _pins(case: _Case, declared: Tree, blobs: _Blobs) -> tuple[ManifestChange, ...]:
+    if case.manifest is None or REQUIREMENTS not in case.tree:
         return ()  # said by the comparison, where the manifest names it
     try:
-        source = find_dependencies(case.tree, lambda path: blobs.text(case.tree[path]), case.app.dependencies)
+        source = find_dependencies(declared, lambda path: blobs.text(declared[path]), case.app.dependencies)
     except DependenciesMissing as problem:
         path = problem.where or REQUIREMENTS
         return (ManifestChange(kind="requirements", path=path, matters=False, detail=problem.message),)
-    python = (case.facts and case.facts.python) or str((case.manifest or {}).get("python", {}).get("version", "3.12"))
+    python = (case.facts and case.facts.python) or str(case.manifest.get("python", {}).get("version", "3.12"))
     minor = ".".join(python.split(".")[:2])
     return tuple(pin_changes(source, blobs.text(case.tree[REQUIREMENTS]), minor, case.app.platform))
 
@@ -238,71 +264,11 @@ def _explained(
             yield change
 
 
-def _staged_changes(git: Git, revision: str | None, index: Path | None) -> dict[str, Blob | None]:
-    """What `git commit` would change now, by path; None for a removed file. `git add -N` adds nothing yet."""
-    base = revision or git.line(git.ask("hash-object", "-t", "tree", os.devnull))
-    command = ("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--ita-invisible-in-index", base)
-    env = {"GIT_INDEX_FILE": str(index)} if index else {}
-    done = git.run(*command, "--", env={"GIT_OPTIONAL_LOCKS": "0", **env})
-    if not done.ok:
-        raise GitFailed(f"git diff-index: {done.error_text.strip()}", hint="git status")
-    records = done.stdout.split(b"\0")
-    changed: dict[str, Blob | None] = {}
-    for facts, path in zip(records[0:-1:2], records[1::2], strict=False):
-        _, mode, _, oid, status = facts.decode().split(" ")
-        name = os.fsdecode(path)
-        if status == "U":
-            raise OperationInProgress(f"{name} is unmerged", where=name, hint=f"resolve it, then git add {name}")
-        changed[name] = None if status == "D" else Blob(mode, oid)
-    return changed
-
-
-def _overlaid(tree: Tree, changed: Mapping[str, Blob | None]) -> Tree:
-    if not changed:
-        return tree
-    return {path: blob for path, blob in {**tree, **changed}.items() if blob is not None}
-
-
-def _files_above(git: Git, revision: str, directory: str) -> dict[str, Blob]:
-    """The files that may name a Python in the directories above one."""
-    places = [posixpath.join(parent, name) for parent in _above(directory) for name in PYTHON_FILES]
-    if not places:
-        return {}
-    found = git.ask("--literal-pathspecs", "ls-tree", "-z", "--full-tree", revision, "--", *places)
-    entries = (entry.split(b"\t", 1) for entry in found.stdout.split(b"\0")[:-1])
-    return {os.fsdecode(path): Blob(*facts.decode().split()[::2]) for facts, path in entries}
-
-
-def _below(directory: str, paths: Iterable[str]) -> bool:
-    return any(directory == "." or path.startswith(f"{directory}/") for path in paths)
-
-
-def _split(whole: Tree, base: str, directories: Sequence[str]) -> Mapping[str, Tree]:
-    """The tree of each directory, from the tree of `base`, in one pass. Directories may lie in each other."""
-    if set(directories) == {base}:
-        return {base: whole}
-    trees: dict[str, dict[str, Blob]] = {directory: {} for directory in directories}
-    prefixes = {"" if directory == "." else f"{directory}/": directory for directory in directories}
-    for path, blob in whole.items():
-        end = 0
-        while end >= 0:
-            if directory := prefixes.get(path[:end]):
-                trees[directory][path[end:]] = blob
-            end = path.find("/", end) + 1 or -1
-    return trees
-
-
 def _wanted_first(apps: Iterable[App], trees: Mapping[str, Tree], above: Tree) -> Iterable[str]:
     """The blobs that nearly every app needs; the few others are fetched when they are asked for."""
     names = (MANIFEST, REQUIREMENTS, "requirements.in", "uv.lock", "poetry.lock", *PYTHON_FILES)
     for app in apps:
         tree = trees[app.path]
         yield from (tree[name].oid for name in names if name in tree)
-        places = (posixpath.join(parent, name) for parent in _above(app.path) for name in PYTHON_FILES)
+        places = (posixpath.join(parent, name) for parent in directories_above(app.path) for name in PYTHON_FILES)
         yield from (above[place].oid for place in places if place in above)
-
-
-def _above(path: str) -> list[str]:
-    """The directories above an app's, nearest first, up to the repository's root, which is ""."""
-    parts = [] if path == "." else path.split("/")
-    return ["/".join(parts[:depth]) for depth in range(len(parts) - 1, -1, -1)]

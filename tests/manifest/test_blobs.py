@@ -20,7 +20,7 @@ EDGE = git_objects._CHUNK
 @pytest.fixture
 def blobs(tmp_path: Path) -> tuple[Git, dict[str, bytes]]:
     """A repository, and blobs of awkward sizes in it by id."""
-    chance = random.Random(7)
+    chance = random.Random(7)  # any bytes will do
     sizes = [0, 1, 2, *(EDGE + more for more in (-12, -2, -1, 0, 1, 2)), 2 * EDGE, 3 * EDGE + 17, *range(200, 900)]
     chance.shuffle(sizes)
     root = make_repository(tmp_path / "repository", {"a": "a\n"})

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from connect_tasks.app_trees import staged_tree
 from connect_tasks.configuration import App
 from connect_tasks.errors import AppEmpty, ManifestInvalid, NoCommits, OperationInProgress
 from connect_tasks.manifest_changes import ManifestChange, drifted
-from connect_tasks.manifest_check import check, check_all, staged_tree
+from connect_tasks.manifest_check import check, check_all
 
 from .repository import commit_all, git, make_manifest, make_repository, open_git, write_files
 from .test_rsconnect_door import run_rsconnect
