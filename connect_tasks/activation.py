@@ -31,6 +31,7 @@ def visit_draft(shipment: Shipment, deployment: Deployment) -> Shipment:
     url = deployment.connect.page_url(guid_of(shipment), app.verify.path, bundle=shipment.bundle)
     unhealthy = wait_until_healthy(deployment.connect, url, app.verify)
     if unhealthy:
+        deployment.journal.note(step=None, task=None)  # the next run builds it again, in case that was the cause
         kept = f"bundle {shipment.previous} stays live" if shipment.previous else "nothing was activated"
         message = f"the draft of {short(shipment.commit)} is not healthy: {unhealthy}; {kept}"
         raise PageUnhealthy(message, where=url, hint=_log_hint(deployment))
@@ -62,7 +63,7 @@ def _require_unmoved(shipment: Shipment, deployment: Deployment, live: str | Non
             f"bundle {live} went live while ours was built ({before} was live before); it stays, and ours, bundle "
             f"{shipment.bundle}, is not activated",
             where=deployment.connect.page_url(guid_of(shipment)),
-            hint="nox -s status shows what is live; run the release again to go on",
+            hint="nox -s status shows what is live; to put ours live all the same: nox -s release -- --force",
         )
 
 

@@ -94,7 +94,7 @@ def run_tests(
         if note:
             world.console.note(note)
     summary = _run_command(app, world, plan, environment, directory, env) if plan.command else "no tests"
-    return Evidence.of(plan.subject, summary)
+    return Evidence.of(plan.subject, world.console.clean(summary))  # it is the runner's last line, whatever that is
 
 
 def _environments(

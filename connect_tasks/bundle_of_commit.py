@@ -30,6 +30,8 @@ def prepare_bundle(action: PrepareBundle, shipment: Shipment, deployment: Deploy
     bundle = action.adopt or _left_by_an_earlier_run(deployment, entry) or _made_of_commit(deployment, guid, commit)
     if bundle is not None:
         _require_commit(deployment, guid, bundle, commit)
+        if entry.bundle not in {None, bundle}:
+            deployment.journal.note(step=None, task=None)  # it was that other bundle's
         deployment.journal.note(bundle=bundle)
         return _as_draft(replace(shipment, bundle=bundle, way="commit"), deployment)
     if deployment.drafts is not False:
@@ -113,7 +115,7 @@ def _as_draft(shipment: Shipment, deployment: Deployment) -> Shipment:
         return doubt.patiently(lambda: deployment.connect.deploy(guid, bundle, activate=False), again=doubt.is_doubtful)
 
     try:
-        deployment.finish(DRAFTING, begin)
+        deployment.finish(DRAFTING, begin, lasting=True)
     except ServerRefused as error:
         if not _knows_no_drafts(error, deployment):
             raise

@@ -244,8 +244,12 @@ def _address(links: tuple[BaseException, ...]) -> Verdict | None:
 
 def _broken(links: tuple[BaseException, ...]) -> Verdict | None:
     names = {type(link).__name__ for link in links}
-    if _first(links, TimeoutError) or names & {"ConnectTimeout", "ReadTimeout", "ReadTimeoutError"}:
-        return Verdict("the server did not answer in time", _LOOK)
+    if names & {"ConnectTimeout", "ConnectTimeoutError"}:
+        return Verdict("no connection came about in time: something on the way drops our packets", _LOOK)
+    if _first(links, TimeoutError) or names & {"ReadTimeout", "ReadTimeoutError"}:
+        return Verdict(
+            "the server did not answer in time", f"{_AGAIN}; CONNECT_REQUEST_TIMEOUT=SECONDS gives it longer"
+        )
     if "TooManyRedirects" in names:
         return Verdict("the server sends us in a circle", _ITSELF, passing=False)
     if _first(links, AnswerTooLong):

@@ -15,8 +15,9 @@ from requests.adapters import HTTPAdapter
 
 from .connect_failures import AnswerTooLong, OffServer
 
-#: Seconds to wait for a connection, and for the next byte of an answer.
+#: Seconds to wait for a connection, and for the next byte of an answer; rsconnect-python's variable changes the latter.
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 60.0
+READ_TIMEOUT_VARIABLE = "CONNECT_REQUEST_TIMEOUT"
 #: An answer of the API has come to its end after so many seconds, and has no more bytes than this (100,000 lines of a
 #: task's log are a fifth of it).
 ANSWER_TIMEOUT, LARGEST_ANSWER = 120.0, 32 << 20
@@ -37,7 +38,7 @@ class OneServer(HTTPAdapter):
         if _origin(request.url or "") != self._origin:
             raise OffServer(request.url or "")
         if kwargs.get("timeout") is None:
-            kwargs["timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
+            kwargs["timeout"] = (CONNECT_TIMEOUT, _read_timeout())
         # Not the session's `verify`: there, REQUESTS_CA_BUNDLE would outdo what the user said of this very server.
         kwargs["verify"] = self._verify
         return super().send(request, *args, **kwargs)
@@ -59,6 +60,14 @@ def read_body(answer: requests.Response, *, limit: int, seconds: float, cut: boo
         if time.monotonic() > deadline:
             raise AnswerTooLong(f"it did not come to its end within {seconds:g} s")
     return bytes(body[:limit])
+
+
+def _read_timeout() -> float:
+    try:
+        wanted = float(os.environ.get(READ_TIMEOUT_VARIABLE, ""))
+    except ValueError:
+        return READ_TIMEOUT
+    return wanted if 0 < wanted < float("inf") else READ_TIMEOUT
 
 
 def _certificates() -> bool | str:

@@ -67,7 +67,7 @@ class Console:
     def log(self, text: str) -> None:
         """Lines of somebody else's: the server's task, a test runner, git."""
         for line in text.split("\n"):
-            shown = self._clean(_last_drawn(line)).rstrip()
+            shown = self.clean(_last_drawn(line)).rstrip()
             if not shown:
                 continue
             if self.progress(shown):
@@ -79,16 +79,16 @@ class Console:
         """Show a passing line where it can be redrawn; False where it can't."""
         if self._live is None:
             return False
-        self._live.said = " ".join(self._clean(_last_drawn(text)).split())
+        self._live.said = " ".join(self.clean(_last_drawn(text)).split())
         return True
 
     def line(self, text: str = "") -> None:
         """A line that stays."""
-        self._write(self._clean(text))
+        self._write(self.clean(text))
 
     def note(self, text: str) -> None:
         for line in text.splitlines():
-            self._write(f"   {self._clean(line)}")
+            self._write(f"   {self.clean(line)}")
 
     # at the end -----------------------------------------------------------------------------------------------------
 
@@ -96,24 +96,24 @@ class Console:
         """One line of what, where and why, and one with the next command, for each."""
         members = problem.problems if isinstance(problem, Problems) else (problem,)
         for member in members:
-            what, *more = self._clean(str(member)).splitlines() or [""]
+            what, *more = self.clean(str(member)).splitlines() or [""]
             self._write(f"{self._mark(Result.FAILED)} {what}")
             for text in more:
                 self._write(f"     {text}")
             if member.hint:
-                self._write(f"     next: {self._clean(member.hint)}")
+                self._write(f"     next: {self.clean(member.hint)}")
 
     def recap(self, reports: Sequence[Report]) -> None:
         """What it came to: for one app two lines at most, the URL last; for several a line each, and the count."""
         if len(reports) > 1:
             for report in reports:
-                self._write(f"{self._mark(report.result)} {self._clean(_summary(report))}")
+                self._write(f"{self._mark(report.result)} {self.clean(_summary(report))}")
             self._write(f"   {_counted(reports)}")
             return
         for report in reports:
             if report.error is None and report.live_commit and report.url:
-                self._write(f"   {self._clean(_summary(report, url=False))}")
-                self._write(f"   {self._clean(report.url)}")
+                self._write(f"   {self.clean(_summary(report, url=False))}")
+                self._write(f"   {self.clean(report.url)}")
 
     # inside ---------------------------------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Console:
         if stage.result is Result.FAILED:
             for line in self._flashed:
                 self._write(f"   | {line}")
-        detail = "" if explained else self._clean(stage.detail)
+        detail = "" if explained else self.clean(stage.detail)
         self._write(f"{self._mark(stage.result)} {stage.name:<9} {stage.seconds:7.2f} s  {detail}".rstrip())
 
     @contextmanager
@@ -162,7 +162,7 @@ class Console:
             over.set()
             thread.join()
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
         """Text as it may be shown: without escapes, then without secrets, since an escape may stand inside one."""
         return self._redact(plain(text))
 

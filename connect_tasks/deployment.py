@@ -10,7 +10,7 @@ from .configuration import App
 from .connect import Bundle, Connect
 from .errors import ContentMissing
 from .release_journal import Journal
-from .task_log import follow, is_running
+from .task_log import follow, state_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,26 +37,28 @@ class Deployment:
             note=lambda lines: self.journal.note(told=lines),
         )
 
-    def finish(self, step: str, begin: Callable[[], str]) -> None:
-        """See a step's task to its good end: the one that an earlier run left running, else the new one that `begin`
-        starts ("" where that turns out to be needless).
-
-        One that is over proves nothing, whatever it ended with: the server has moved on since.
-        """
-        if self.resumed(step):
+    def finish(self, step: str, begin: Callable[[], str], *, lasting: bool = False) -> None:
+        """See a step's task to its good end: the one that an earlier run left, else the new one that `begin` starts
+        ("" where that turns out to be needless). `lasting`: as for `resumed`."""
+        if self.resumed(step, lasting=lasting):
             return
-        self.journal.note(step=step, task=None, told=0, asked=None)
         task = begin()
         if task:
-            self.journal.note(task=task)
+            self.journal.note(step=step, task=task, told=0, asked=None)
             self.follow(task)
 
-    def resumed(self, step: str) -> bool:
-        """Whether an earlier run's task of this step was still running, and has come to its good end now."""
+    def resumed(self, step: str, *, lasting: bool = False) -> bool:
+        """Whether an earlier run's task of this step was still running, and has come to its good end now.
+
+        One that was over by then proves nothing, since the server has moved on; unless what it made is `lasting`.
+        """
         entry = self.journal.read()
-        if entry is None or entry.step != step or not entry.task or not is_running(self.connect, entry.task):
+        state = state_of(self.connect, entry.task) if entry and entry.step == step and entry.task else None
+        if entry is None or state is None:
             return False
-        self.follow(entry.task, told=entry.told)
+        if state.finished:
+            return lasting and state.succeeded
+        self.follow(str(entry.task), told=entry.told)
         return True
 
 

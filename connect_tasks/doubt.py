@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import ServerRefused, ServerUnreachable
+from .errors import Problem, ServerRefused, ServerUnreachable
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -36,6 +36,18 @@ def is_doubtful(problem: BaseException) -> bool:
 
 def patiently(act: Callable[[], Value], again: Callable[[BaseException], bool] = is_passing) -> Value:
     """Do what may be done twice: again while its failure is one of those. Raises the last problem."""
+    try:
+        return act()
+    except Problem as problem:
+        if not again(problem):
+            raise
+        failures = [problem]
+
+    def act_again() -> Value:
+        if failures:
+            raise failures.pop()  # the first attempt is over: tenacity takes 13 ms to import, and is rarely needed
+        return act()
+
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 
     retrying = Retrying(
@@ -44,7 +56,7 @@ def patiently(act: Callable[[], Value], again: Callable[[BaseException], bool] =
         stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(TOTAL),
         reraise=True,
     )
-    return retrying(act)
+    return retrying(act_again)
 
 
 def _pause(state: RetryCallState) -> float:

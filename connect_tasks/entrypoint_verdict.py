@@ -155,7 +155,10 @@ def _import_cure(error: Mapping[str, Any]) -> str | None:
         return f"rename {shadows[0]}: it takes the place of Python's own module of that name"
     if error["type"] == "ModuleNotFoundError" and error.get("name"):
         package = str(error["name"]).partition(".")[0]
-        return f"declare what brings {package!r} among the dependencies, or git add it; then nox -s freeze"
+        return (
+            f"declare what brings {package!r} among the dependencies, then nox -s freeze; "
+            f"or git add -f it, where a .gitignore hides it"
+        )
     return "mend the app and commit"
 
 

@@ -592,6 +592,12 @@ class EmulatorMissing(Problem):
     code = "CT903"
 
 
+class RunTooLong(Problem):
+    """The whole run took longer than `run_timeout`."""
+
+    code = "CT904"
+
+
 class Interrupted(Problem):
     """Ctrl-C, or a CI system's cancel."""
 

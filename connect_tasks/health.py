@@ -45,11 +45,11 @@ def _json_complaint(page: Page, wanted: VerifySettings) -> str | None:
         return None
     try:
         data = json.loads(page.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "the page is not JSON"
     for path, value in wanted.json:
         found = _at(data, path)
-        if found is _MISSING or found != value:
+        if found is _MISSING or found != value or isinstance(found, bool) != isinstance(value, bool):  # 1 == True
             return f"JSON field {path} is {'absent' if found is _MISSING else repr(found)} instead of {value!r}"
     return None
 

@@ -14,7 +14,7 @@ SHOWN = 8
 SHORTEST = 4
 #: A name for a commit -> the commit, None when git knows none by it.
 Resolve = Callable[[str], "str | None"]
-_AGAIN = "nox -s rollback -- --to BUNDLE, or check that commit out and release it"
+_AGAIN = "name one of these, or check that commit out and release it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def _versions_back(earlier: Sequence[KeptBundle], live: KeptBundle, steps: int) 
         count = f"{len(earlier)} version{'s' if len(earlier) != 1 else ''}" if earlier else "no version"
         raise NothingToReturnTo(
             f"the server has kept {count} from before bundle {live.id}, which is live, and no bundle {steps}",
-            hint="git revert the change, then nox -s release",
+            hint="git revert the change, and release that",
         )
     return earlier[steps - 1]
 

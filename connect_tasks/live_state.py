@@ -37,11 +37,14 @@ class Held:
     commit: str | None
     same: bool | None = None
 
+    @property
+    def short(self) -> str:
+        return self.commit[:SHORT] if self.commit else "-"
+
     def __str__(self) -> str:
         if self.commit is None:
-            return "-"
-        mark = {True: "", False: " differs", None: " unknown here"}[self.same]
-        return self.commit[:SHORT] + mark
+            return self.short
+        return self.short + {True: "", False: " differs", None: " unknown here"}[self.same]
 
 
 @dataclass(frozen=True, kw_only=True)

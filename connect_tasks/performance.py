@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 
 from .actions import (
@@ -24,6 +25,7 @@ from .actions import (
 from .app_tests import TestPlan, run_tests
 from .candidate import Candidate
 from .configuration import App
+from .configuration_history import at_hand
 from .connect import Connect
 from .deploy_branch import commit_to_deploy_branch, push_deploy_branch
 from .deployment import Deployment
@@ -135,10 +137,16 @@ def _perform_one(action: Action, shipment: Shipment, performance: Performance, s
         owner=performance.owner,
         journal=journal_of(performance.app, world),
         values=world.environ,
-        same_tree=lambda commit: world.git.tree_id(commit, performance.app.path) == shipment.app_tree,
+        same_tree=partial(_holds_tree, performance, shipment.app_tree),
         say=world.console.log,
     )
     return perform_on_server(action, shipment, deployment)
+
+
+def _holds_tree(performance: Performance, tree: str, commit: str) -> bool:
+    """Whether a commit holds what ships; one that somebody pushed after us is fetched first."""
+    git, app = performance.world.git, performance.app
+    return at_hand(git, app.remote, commit) and git.tree_id(commit, app.path) == tree
 
 
 def _test(shipment: Shipment, performance: Performance, stage: Stage) -> Shipment:

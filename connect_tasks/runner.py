@@ -16,6 +16,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from .arguments import Options
 from .configuration import TARGET, App, for_path, load, resolve, resolve_all, resolve_every
@@ -25,6 +26,7 @@ from .errors import InternalError, Interrupted, Problem, ReportUnwritten
 from .evidence import EvidenceStore
 from .git import Git
 from .outcome import Report, several_as_json
+from .run_limit import limited
 from .secret import Redactor, Secret
 from .server_address import find_server
 from .verbs import Verb
@@ -92,7 +94,8 @@ def _run_apps(
         )
         if verb.at_once:
             reports += [Report(verb=verb.name, app=app.name, target=app.target) for app in apps]
-            _do(deed, apps, world, reports, failing=reports)
+            with limited(sum(app.run_timeout for app in apps)):
+                _do(deed, apps, world, reports, failing=reports)
             return
         for number, app in enumerate(apps):
             report = Report(verb=verb.name, app=app.name, target=app.target)
@@ -101,7 +104,8 @@ def _run_apps(
             place.mkdir()
             if len(apps) > 1 and not verb.every_target:
                 console.line(f"{app.name}:")
-            _do(deed, app, replace(world, scratch=place), report, failing=[report])
+            with limited(app.run_timeout):
+                _do(deed, app, replace(world, scratch=place), report, failing=[report])
 
 
 def _do(deed: Deed, *inventory: object, failing: Iterable[Report]) -> None:
@@ -201,11 +205,22 @@ def _as_problem(error: BaseException) -> Problem:
     )
 
 
+def _redacted(data: Any, redact: Redactor) -> Any:
+    """Each text by itself: in the JSON of all of them, a secret may stand in escapes within escapes."""
+    if isinstance(data, str):
+        return redact(data)
+    if isinstance(data, Mapping):
+        return {redact(key): _redacted(value, redact) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_redacted(value, redact) for value in data]
+    return data
+
+
 def _write_report(verb: Verb, options: Options, reports: list[Report], redact: Redactor) -> None:
     if options.json is None:
         return
     data = reports[0].as_json() if len(reports) == 1 else several_as_json(verb.name, reports)
-    text = redact(json.dumps(data, indent=2, ensure_ascii=True)) + "\n"
+    text = json.dumps(_redacted(data, redact), indent=2, ensure_ascii=True) + "\n"
     if options.json == "-":
         write(sys.stdout, text)
         return

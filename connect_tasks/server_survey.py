@@ -17,6 +17,11 @@ from .errors import ContentNotGitBacked, Problem, RoleTooLow
 #: Connect knows drafts since this version (rsconnect-python's own threshold).
 DRAFTS_SINCE = Version("2025.06.0")
 
+UNVERIFIED = (
+    "ATTENTION: the server's certificate is not verified, as it was saved by rsconnect add --insecure: anybody on the "
+    "way can read the key; CONNECT_CA_CERTIFICATE=/path/to/ca.pem and rsconnect add --cacert are the safe ways"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerFacts:
@@ -103,7 +108,7 @@ def survey_server(
         vanity=connect.vanity(content.guid) if content and app.vanity else None,
         wanted_name=name,
         wanted_link=link,
-        notes=found.notes,
+        notes=(*found.notes, *((UNVERIFIED,) if connect.address.insecure else ())),
     )
 
 

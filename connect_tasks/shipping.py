@@ -132,11 +132,9 @@ def ship(
     report.result = Result.CHANGED
     for note in done.notes:
         world.console.note(note)
-    if done.live_commit is not None:
-        if not notes:
-            tree = facts.head_tree if app.deploy_branch else ships
-            _remember(app, world, report, facts, tree=tree, link=facts.server.wanted_link)
-        world.console.note(f"{done.live_commit} is live at {report.url}")
+    if done.live_commit is not None and not notes:
+        tree = facts.head_tree if app.deploy_branch else ships
+        _remember(app, world, report, facts, tree=tree, link=facts.server.wanted_link)
 
 
 def _remember(
@@ -163,7 +161,7 @@ def _left_alone(
     """What somebody changed on the server and we leave. Raises where we can't go on without undoing it."""
     sent = {f"{VARIABLE} {name}" for action in actions if isinstance(action, SendVariables) for name in action.names}
     left = [one for one in facts.differences if one not in decided.differences and one.of not in sent]
-    refuse_other_link(app, facts, actions, left)
+    refuse_other_link(app, world, facts, actions, left)
     if not decided.in_sync and not world.options.force and not world.options.pull_request:
         refuse_another_bundle(app, world, facts, ships=ships, commit=decided.ship)
     return (*facts.server.notes, *(f"left as it is: {one}; --force sets it" for one in left))

@@ -10,6 +10,7 @@ from .configuration_history import at_hand
 from .connect import Bundle
 from .errors import AnotherBundleLive, ServerDrift
 from .git import Git
+from .next_command import next_command
 from .performance import journal_of
 from .release_facts import Facts
 from .release_journal import Journal
@@ -17,24 +18,25 @@ from .server_drift import Difference, activated_instead
 from .server_survey import ServerFacts
 from .world import World
 
-FORWARD = "nox -s release -- --force"
-
 
 def rollback_journal(app: App, world: World) -> Journal:
     """What the last rollback in this clone left, and for what."""
     return Journal.of(world.git.common_dir / "connect-tasks" / "journal", f"{app.name} rollback", app.target)
 
 
-def refuse_other_link(app: App, facts: Facts, actions: Iterable[Action], left: Sequence[Difference]) -> None:
+def refuse_other_link(
+    app: App, world: World, facts: Facts, actions: Iterable[Action], left: Sequence[Difference]
+) -> None:
     """Raise where something would be deployed from a place that somebody else chose."""
     moved = [difference for difference in left if difference.is_link]
     if not moved or not any(isinstance(action, Activate) for action in actions):
         return
     another = f"set `content_name`, or `guid`, if {app.name} shall have an item of its own; or "
+    forward = next_command(app, world, "release", "--force")
     raise ServerDrift(
         f"the content item is linked elsewhere: {'; '.join(map(str, moved))}",
         where=facts.server.content.dashboard if facts.server.content else None,
-        hint=(another if any(one.of == "repository" for one in moved) else "") + f"to link it again: {FORWARD}",
+        hint=(another if any(one.of == "repository" for one in moved) else "") + f"to link it again: {forward}",
     )
 
 
@@ -54,7 +56,8 @@ def refuse_another_bundle(app: App, world: World, facts: Facts, *, ships: str, c
         f"bundle {server.active.id} was activated after bundle {left.id}, which holds the app as it would ship"
         f"{subject}: it was rolled back, or changed by hand",
         where=server.content.dashboard or server.content.url,
-        hint=f"commit a fix and release that; or to put this very version live again: {FORWARD}",
+        hint="commit a fix and release that; or to put this very version live again: "
+        + next_command(app, world, "release", "--force"),
     )
 
 
@@ -76,8 +79,10 @@ def left_behind(
         in_history=lambda commit: _in_history(world.git, commit, tips),
         rolled_back=rolled_back.previous if rolled_back and rolled_back.bundle == live.id else None,
     )
-    unfinished = left is not None and journal_of(app, world).is_unfinished(left.source_commit)
-    return None if unfinished else left
+    begun = journal_of(app, world).read()
+    if left is None or begun is None or begun.released or begun.commit != left.source_commit:
+        return left
+    return None if begun.previous == live.id else left  # what was live before our run is live again, or still
 
 
 def _holds(app: App, world: World, made_of: str, tree: str, commit: str | None) -> bool:

@@ -53,14 +53,14 @@ def follow(
         time.sleep(max(0.0, asked + INTERVAL - time.monotonic()))
 
 
-def is_running(connect: Connect, task: str) -> bool:
-    """Whether the server knows the task, and it is not over."""
+def state_of(connect: Connect, task: str) -> TaskState | None:
+    """How a task stands; None where the server knows it no more."""
     try:
-        return not connect.task(task, 0).finished
+        return connect.task(task, 0)
     except ServerRefused as error:
         if error.status != NOT_FOUND:
             raise
-        return False
+        return None
 
 
 def _state(connect: Connect, task: str, first: int) -> tuple[int, TaskState]:

@@ -232,6 +232,7 @@ TARGET_KEYS: Mapping[str, Key] = {
     ),
     "push_timeout": Key(kind=seconds(), about="Limit of a push with its replays, in seconds.", example="60"),
     "deploy_timeout": Key(kind=seconds(), about="Limit of the deploy task, in seconds.", example="1800"),
+    "run_timeout": Key(kind=seconds(), about="Limit of a whole run for one app, in seconds.", example="3600"),
     "max_file_size": Key(kind=whole(1, 2**40), about="The largest file that may ship, in bytes.", example="104857600"),
 }
 

@@ -83,6 +83,7 @@ class App:
     # limits, in seconds or bytes
     push_timeout: float = 60.0
     deploy_timeout: float = 1800.0
+    run_timeout: float = 7200.0
     max_file_size: int = 100 * 1024 * 1024
 
 

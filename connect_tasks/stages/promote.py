@@ -10,6 +10,7 @@ from ..configuration_history import at_hand
 from ..connect import Connect, ContentItem
 from ..deploy_branch import source_of
 from ..errors import CommitNotLive, SourceNotProven
+from ..next_command import next_command
 from ..outcome import Report
 from ..page_health import wait_until_healthy
 from ..release_facts import survey_item
@@ -56,7 +57,7 @@ def promote(app: App, world: World, report: Report) -> None:
             raise CommitNotLive(
                 f"{after.target} holds tree {after.tree[:10]} of the app, {before.target} {before.tree[:10]}",
                 where=after.page,
-                hint="somebody deployed meanwhile: nox -s status, then promote again",
+                hint=f"somebody deployed meanwhile: {next_command(app, world, 'status')}, then promote again",
             )
         stage.detail = f"{before}; {after}"
     for note in _not_promised(before, after):
@@ -77,8 +78,9 @@ def _live(app: App, world: World) -> Live:
     target = app.target or ""
     commit = server.live_commit
     if server.content is None or commit is None:
-        hint = f"nox -s release -- --target {target}"
-        raise SourceNotProven(f"nothing of {app.name} is live on {target}", where=connect.url, hint=hint)
+        raise SourceNotProven(
+            f"nothing of {app.name} is live on {target}", where=connect.url, hint=next_command(app, world, "release")
+        )
     git = world.git
     made_from = (source_of(git, commit) or commit) if at_hand(git, app.remote, commit) else commit
     tree = git.tree_id(made_from, app.path)
@@ -104,7 +106,7 @@ def _require_promotable(live: Live, source: App, app: App, world: World) -> None
         raise SourceNotProven(
             f"{live.target} is at commit {live.commit[:10]}, which holds another {app.name} than HEAD does",
             where=live.page,
-            hint=f"nox -s release -- --target {live.target}, look at it, then promote; or check out what is live there",
+            hint=f"{next_command(source, world, 'release')}, then promote; or check out what is live there",
         )
     unhealthy = wait_until_healthy(
         live.connect, live.connect.page_url(live.content.guid, source.verify.path), source.verify
@@ -113,7 +115,7 @@ def _require_promotable(live: Live, source: App, app: App, world: World) -> None
         raise SourceNotProven(
             f"{live.target} is not healthy: {unhealthy}; nothing was promoted",
             where=live.page,
-            hint=f"mend it there first: nox -s status -- --target {live.target}",
+            hint=f"mend it there first: {next_command(source, world, 'status')}",
         )
 
 

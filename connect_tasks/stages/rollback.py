@@ -12,15 +12,16 @@ from ..configuration_history import at_hand
 from ..connect import Bundle, Connect, ContentItem
 from ..errors import NothingToReturnTo, PageUnhealthy
 from ..kept_bundles import KeptBundle, choose, earlier_versions
+from ..next_command import next_command
 from ..outcome import Report, Result
 from ..performance import Performance, perform
 from ..release_facts import survey_item
 from ..release_journal import Entry
 from ..server_survey import ServerFacts
-from ..takeover import FORWARD, rollback_journal
+from ..takeover import rollback_journal
 from ..world import World
 
-_INSTEAD = "git revert the change, then nox -s release"
+_INSTEAD = "git revert the change, and release that"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +44,12 @@ def rollback(app: App, world: World, report: Report) -> None:
     with world.console.stage(report, "facts") as stage:
         scene = _scene(app, world)
         candidates = _candidates(app, world, scene)
-        stage.detail = f"{scene.live} is live"
+        stage.detail = f"{scene.live} is live; back to {candidates[0]}"
     target = _activate_first_healthy(app, world, report, scene, candidates)
     changed = target.id != scene.live.id or scene.polled
     report.result = Result.CHANGED if changed else Result.NOOP
-    notes = (f"{target} is live at {report.url}", *_afterwards(app, scene, target))
-    report.notes += notes[1:]
+    notes = tuple(_afterwards(app, world, scene, target))
+    report.notes += notes
     for note in notes:
         world.console.note(note)
 
@@ -57,7 +58,9 @@ def _scene(app: App, world: World) -> Scene:
     connect, server = survey_item(app, world)
     if server.content is None or server.active is None:
         name = server.content.name if server.content else server.wanted_name
-        raise NothingToReturnTo(f'nothing of "{name}" is live on {connect.url}', hint="nox -s release")
+        raise NothingToReturnTo(
+            f'nothing of "{name}" is live on {connect.url}', hint=next_command(app, world, "release")
+        )
     kept = tuple(KeptBundle(bundle=bundle, version=_version(app, world, bundle)) for bundle in server.bundles)
     live = next(one for one in kept if one.id == server.active.id)
     return Scene(connect=connect, server=server, content=server.content, kept=kept, live=live)
@@ -135,12 +138,12 @@ def _plan(scene: Scene, target: KeptBundle) -> tuple[Action, ...]:
     return (*polling, PrepareBundle(adopt=target.id), VisitDraft(), Activate(), VerifyLive())
 
 
-def _afterwards(app: App, scene: Scene, target: KeptBundle) -> Iterator[str]:
+def _afterwards(app: App, world: World, scene: Scene, target: KeptBundle) -> Iterator[str]:
     """How to go forward again, and what is not as it was."""
     if target.id != scene.live.id:
-        yield (
-            f"to go forward: commit a fix and release it, or nox -s rollback -- --to {scene.live.id}; "
-            f"`release` leaves the rollback alone while HEAD holds what was live, unless told so by {FORWARD}"
-        )
+        back = next_command(app, world, "rollback", "--to", scene.live.id)
+        forced = next_command(app, world, "release", "--force")
+        yield f"to go forward: commit a fix and release it, or {back}"
+        yield f"while HEAD holds what was live, `release` stops and leaves this as it is, until you say {forced}"
     if app.polling and scene.polled:
         yield "polling stays off until the next release, which switches it on as the configuration says"

@@ -13,10 +13,11 @@ from ..errors import LiveUnhealthy, NoCommits, NotInSync, Problem, RemoteUnreach
 from ..git import Git
 from ..health import complaint
 from ..live_state import Held, LiveState, Sync
+from ..next_command import next_command
 from ..outcome import Report, recorded
 from ..release_facts import survey_item
 from ..server_survey import ServerFacts
-from ..takeover import FORWARD, left_behind
+from ..takeover import left_behind
 from ..world import World
 
 #: The first pause between two looks, and the longest, in seconds.
@@ -48,7 +49,7 @@ def status(app: App, world: World, report: Report) -> None:
     report.commit, report.pushed = state.committed.commit, state.pushed.commit
     report.bundle, report.live_commit, report.url = state.bundle, state.live.commit, state.url
     world.console.line(str(state))
-    problem = _problem(app, state)
+    problem = _problem(app, world, state)
     if problem is not None:
         raise problem
 
@@ -146,21 +147,22 @@ def _sick(app: App, connect: Connect, server: ServerFacts) -> str | None:
         return silent.message
 
 
-def _problem(app: App, state: LiveState) -> Problem | None:
+def _problem(app: App, world: World, state: LiveState) -> Problem | None:
     """The worse of the two columns; the sync column stands in the line in any case."""
+    name = f"{app.name} on {app.target}" if app.target else app.name
     if state.sick:
-        hint = "read the app's log in Connect's dashboard; nox -s rollback puts the version before it live"
-        return LiveUnhealthy(f"{app.name} is live but unhealthy: {state.sick}", where=state.url, hint=hint)
+        back = next_command(app, world, "rollback")
+        hint = f"read the app's log in Connect's dashboard; {back} puts the version before it live"
+        return LiveUnhealthy(f"{name} is live but unhealthy: {state.sick}", where=state.url, hint=hint)
     if state.sync is Sync.IN_SYNC:
         return None
+    release = next_command(app, world, "release")
+    forced = next_command(app, world, "release", "--force")
     message, hint = {
-        Sync.ABSENT: ("nothing is live", "nox -s release"),
-        Sync.UNKNOWN: (f"the live commit {state.live.commit or ''} is not in this clone or its remote", "git fetch"),
-        Sync.PENDING: (f"{state.live} is live, HEAD is {state.committed}", "nox -s release"),
-        Sync.ROLLED_BACK: (f"bundle {state.bundle} was activated after HEAD's bundle {state.left_behind}", FORWARD),
-        Sync.DRIFT: (
-            "; ".join(map(str, state.differences)),
-            "nox -s release, and -- --force for what was changed by hand",
-        ),
+        Sync.ABSENT: ("nothing is live", release),
+        Sync.UNKNOWN: (f"the live commit {state.live.commit} is neither here nor on {app.remote}", "git fetch --all"),
+        Sync.PENDING: (f"{state.live.short} is live, HEAD is {state.committed.short}", release),
+        Sync.ROLLED_BACK: (f"bundle {state.bundle} was activated after HEAD's bundle {state.left_behind}", forced),
+        Sync.DRIFT: ("; ".join(map(str, state.differences)), f"{release}; for what was changed by hand {forced}"),
     }[state.sync]
-    return NotInSync(f"{app.name} is not in sync: {message}", where=state.url, hint=hint)
+    return NotInSync(f"{name} is not in sync: {message}", where=state.url, hint=hint)
