@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -92,11 +92,11 @@ def forward(upstream: str, *, prefix: str = "") -> Callable[[Handler], None]:
         if not path.startswith(prefix):
             say(handler, 404, "there is nothing here")
             return
-        there = http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=60)
         kept = {name: value for name, value in handler.headers.items() if name.lower() not in HOPS}
-        there.request(handler.command, path.removeprefix(prefix), body or None, kept)
-        found = there.getresponse()
-        content = found.read()
+        with closing(http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=60)) as there:
+            there.request(handler.command, path.removeprefix(prefix), body or None, kept)
+            found = there.getresponse()
+            content = found.read()
         handler.send_response(found.status)
         for name, value in found.getheaders():
             if name.lower() not in HOPS:
@@ -104,7 +104,6 @@ def forward(upstream: str, *, prefix: str = "") -> Callable[[Handler], None]:
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
         handler.wfile.write(content)
-        there.close()
 
     return answer
 

@@ -51,6 +51,7 @@ class Site:
     place: Path
     api_key: str | None = None  # the administrator's, if None
     branch: str = "main"
+    url: str | None = None  # of something that stands before the server
     app: App = field(init=False)
     commit: str = ""
     versions: dict[str, str] = field(default_factory=dict)  # commit -> what its page says
@@ -95,7 +96,7 @@ class Site:
 
     def connect(self) -> Connect:
         key = Secret(self.api_key or self.server.api_key)
-        return Connect(ServerAddress(url=self.server.url, key=key, source="the test"))
+        return Connect(ServerAddress(url=self.url or self.server.url, key=key, source="the test"))
 
     def deploy(self) -> Shipment:
         """As `ship` does it: facts, plan, perform. Raises the problem."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,6 +17,7 @@ from connect_tasks.actions import Action, Activate, VisitDraft
 from connect_tasks.emulator import Running, running
 from connect_tasks.errors import Problem
 
+from .fronts import Handler, forward, front
 from .site import MANIFEST, PATIENCE, Site, acts, hurry
 
 #: Way -> version and missing abilities of a server that makes us take it.
@@ -40,6 +42,8 @@ READS = {
     "bundles": f"GET {ITEM}/bundles$",
     "task": "GET /__api__/v1/tasks/",
 }
+#: What the server makes is not there yet when we look for it first.
+SLOW_GIT = {"pattern": "GET /git/", "delay": 0.7, "times": None}
 GARBAGE = {"content-encoding": "gzip"}
 
 
@@ -88,7 +92,8 @@ def site_on(live_sites: Callable[[str], Site], patience: Callable[[float], None]
 
     def site(kind: str) -> Site:
         found = live_sites(kind)
-        found.app, found.api_key, found.before = replace(found.app, path=".", deploy_timeout=60), None, lambda _: None
+        found.app, found.before = replace(found.app, path=".", deploy_timeout=60), lambda _: None
+        found.api_key = found.url = None
         found.deploy()
         found.commit_version()
         found.said.clear()
@@ -273,7 +278,7 @@ def test_a_lost_answer_never_makes_a_second_bundle(
             continue
         fault = {"pattern": MAKING, "offset": nth, "after_handler": acted, **answer}
         patience(PATIENCE if acts(fault) and nth >= WAYS.index(way_of(site)) else 0.0)
-        with site.faults(fault):
+        with site.faults(fault, *([SLOW_GIT] if acted else [])):
             try:
                 site.deploy()
             except Problem as problem:
@@ -302,11 +307,22 @@ def test_an_item_is_created_once(
     site.converges()
 
 
-def test_an_answer_that_comes_too_late_is_no_second_bundle(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request is still in the server's hands when we stop waiting for it."""
+def test_a_request_that_arrives_after_we_gave_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hangs in a proxy until we stop waiting for it, and only then reaches the server."""
     monkeypatch.setattr("connect_tasks.connect_transport.READ_TIMEOUT", 2.0)
-    with site.faults({"pattern": MAKING, "delay": 3.0}):
+    through, asked = forward(site.server.url), []
+
+    def answer(handler: Handler) -> None:
+        if handler.path.endswith(("/repository/bundle", "/deploy")):
+            asked.append(handler.path)
+            if len(asked) == 1 + WAYS.index(way_of(site)):  # those before are refused by the server
+                time.sleep(3.0)
+        through(handler)
+
+    with front(answer) as (site.url, _):
         site.deploy()
+    site.url = None
+    assert len(asked) >= 2
     site.converges()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,18 @@ def test_an_item_with_uploaded_bundles_is_never_converted(workshop: Workshop, ho
     way_out = {"guid": "another `guid`", "name": "`content_name`", "record": "rsconnect-python/app.json"}
     assert way_out[how] in ran.report["error"]["hint"]
     assert link_of(workshop, guid) == {}
+
+
+def test_a_server_with_very_many_items_is_not_searched_in_silence(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The likeliest are asked first; if ours was not among them, people must know before a second one is in use."""
+    hidden = linked_item(workshop, "zzz-" + os.urandom(3).hex())
+    linked_item(workshop, f"{workshop.name}-other", directory="other")
+    monkeypatch.setattr("connect_tasks.content_lookup.LINKS_LOOKED_AT", 1)
+    ran = released(workshop)
+    assert guid_of(ran) != hidden
+    assert any("1 items were asked" in note and "`guid`" in note for note in ran.report["notes"])
 
 
 def test_a_content_name_tells_two_targets_on_one_server_apart(workshop: Workshop) -> None:

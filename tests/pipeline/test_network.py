@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -156,6 +157,22 @@ def test_what_was_said_of_this_server_outdoes_the_surroundings(
         to(url).user()
 
 
+def test_a_certificate_that_is_not_verified_is_marked_loudly(
+    workshop: Workshop, opened: Callable[..., tuple[str, Seen]], certificates: Certificates, connect_server: Running
+) -> None:
+    """Only what `rsconnect add --insecure` saved does without, and each report says so."""
+    from rsconnect.metadata import ServerStore, config_dirname
+
+    url, _ = opened(forward(connect_server.url), tls=certificates.signed("good"))
+    store = ServerStore(config_dirname(sys.platform, workshop.environ))
+    store.set("loose", url, api_key=connect_server.api_key, insecure=True)
+    workshop.environ["CONNECT_SERVER"] = "loose"
+    ran = workshop.run("release", "--no-test", "not the subject")
+    assert ran.status == 0, ran.said
+    assert any(note.startswith("ATTENTION: the server's certificate is not verified") for note in ran.report["notes"])
+    assert "ATTENTION" in ran.said
+
+
 @pytest.mark.parametrize(
     ("certificate", "says", "cure"),
     [("old", "expired", "clock"), ("other", "mismatch", "the name in the certificate")],
@@ -282,7 +299,36 @@ def test_an_answer_that_stops_in_the_middle(
 ) -> None:
     monkeypatch.setattr(connect_transport, "READ_TIMEOUT", 0.3)
     url, _ = opened(lambda handler: chunked(handler, iter([b'{"guid"', b""]), pause=2))
-    problem_of(to(url).user, "CT702", "did not answer in time", "")
+    problem_of(to(url).user, "CT702", "did not answer in time", "CONNECT_REQUEST_TIMEOUT=")
+
+
+def test_a_slow_server_may_be_given_longer(
+    opened: Callable[..., tuple[str, Seen]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(handler: Handler) -> None:
+        time.sleep(1.0)
+        user(handler)
+
+    url, _ = opened(slowly)
+    monkeypatch.setenv("CONNECT_REQUEST_TIMEOUT", "0.2")
+    problem_of(to(url).user, "CT702", "did not answer in time", "CONNECT_REQUEST_TIMEOUT=")
+    for generous in ("30", "no number", "-1", "nan"):
+        monkeypatch.setenv("CONNECT_REQUEST_TIMEOUT", generous)
+        assert to(url).user().name == "ada"
+
+
+def test_a_connection_that_never_comes_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full backlog drops what comes, as a firewall does."""
+    monkeypatch.setattr(connect_transport, "CONNECT_TIMEOUT", 0.3)
+    with socket.socket() as deaf, ExitStack() as waiting:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(deaf.getsockname())
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        problem_of(to(url).user, "CT702", "no connection came about in time", "the proxy")
 
 
 def test_an_answer_that_never_ends(opened: Callable[..., tuple[str, Seen]], monkeypatch: pytest.MonkeyPatch) -> None:

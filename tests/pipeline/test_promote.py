@@ -95,6 +95,7 @@ def test_then_production_goes_back_and_staging_stays(shop: Workshop, production:
     assert shop.run("status", "--target", "production").report["state"]["sync"] == "rolled back"
     held = shop.run(*PROMOTE)  # a promotion is a deploy: it does not undo a rollback either
     assert (held.status, held.code) == (1, "CT808"), held.said
+    assert "nox -s release -- --target production --force" in held.report["error"]["hint"]
     assert shop.run(*PROMOTE, "--force").status == 0
     assert at(shop, production).page(first.report["url"]) == "version 2"
 

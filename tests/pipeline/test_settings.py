@@ -96,6 +96,20 @@ def test_what_was_changed_by_hand_is_shown_and_left(workshop: Workshop) -> None:
     assert (held(workshop, guid)["title"], held(workshop, guid)["min_processes"]) == ("Sales by region", 1)
 
 
+def test_a_vanity_path_converges_and_drifts_like_the_rest(workshop: Workshop) -> None:
+    first, second, mine = (f"/{workshop.name[-6:]}/{word}/" for word in ("first", "second", "mine"))
+    configure(workshop, f'vanity = "{first}"\n')
+    guid = guid_of(released(workshop))
+    configure(workshop, f'vanity = "{second}"\n')
+    released(workshop)
+    assert call(workshop, "GET", f"v1/content/{guid}/vanity")["path"] == second
+    call(workshop, "PUT", f"v1/content/{guid}/vanity", {"path": mine})
+    ran = workshop.run("release")
+    assert ran.report["result"] == "noop", ran.said
+    assert any(f"vanity is '{mine}'" in note for note in ran.report["notes"])
+    assert call(workshop, "GET", f"v1/content/{guid}/vanity")["path"] == mine
+
+
 def test_a_newly_declared_setting_is_set(workshop: Workshop) -> None:
     """Nobody had declared it, so nobody can have drifted from it."""
     guid = guid_of(released(workshop))
@@ -224,6 +238,36 @@ def test_a_bundle_that_was_activated_by_hand_meanwhile_is_left(workshop: Worksho
     assert forced.status == 0, forced.said
     assert workshop.page(forced.report["url"]) == "version 2"
     assert forced.report["bundle"] == second.report["bundle"]  # the bundle of this commit is there already
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["nobody else", "by hand"])
+def test_an_unfinished_release_goes_on_unless_somebody_has_decided_otherwise(workshop: Workshop, by_hand: bool) -> None:
+    first, _ = released(workshop), released(workshop, 2)
+    guid = guid_of(first)
+    version(workshop, 3)
+    fault = {"pattern": f"POST .*/{guid}/deploy", "status": 403, "offset": 1, "times": None}  # a draft, no activation
+    call(workshop, "POST", "__emulator__/fault", fault)
+    assert workshop.run("release").code == "CT704"
+    call(workshop, "DELETE", "__emulator__/fault")
+    next_second()
+    if by_hand:
+        activate(workshop, guid, first.report["bundle"])
+    ran = workshop.run("release")
+    assert (ran.status, ran.code) == ((1, "CT808") if by_hand else (0, None)), ran.said
+    assert workshop.page(first.report["url"]) == ("version 1" if by_hand else "version 3")
+
+
+def test_a_run_that_went_back_by_itself_may_be_repeated(workshop: Workshop) -> None:
+    """The live page was sick, and the bundle before it was activated again: that was us, and the cause may be gone."""
+    guid = guid_of(released(workshop))
+    version(workshop, 2)
+    live_page = {"pattern": f"GET /content/{guid}/$", "status": 500, "times": None}
+    call(workshop, "POST", "__emulator__/fault", live_page)
+    ran = workshop.run("release")
+    call(workshop, "DELETE", "__emulator__/fault")
+    assert (ran.status, ran.code) == (1, "CT801")
+    assert "live again" in ran.report["error"]["message"]
+    assert workshop.page(released(workshop).report["url"]) == "version 2"
 
 
 def test_a_fix_is_released_as_usual_after_that(workshop: Workshop) -> None:

@@ -204,6 +204,9 @@ def test_each_app_on_each_target(workshop: Workshop) -> None:
         ("sales", "staging", "in sync"),
         ("sales", "production", "not deployed"),
     ]
+    problem = ran.report["apps"][2]["error"]  # the command moves this app on this target, and nothing else
+    assert (problem["code"], problem["hint"]) == ("CT890", "nox -s release -- --app sales --target production")
+    assert "sales on production" in problem["message"]
     assert workshop.run("status", "--app", "costs").status == 0
     assert workshop.run("status", "--app", "sales", "--target", "staging").status == 0
     assert workshop.run("status", "--app", "sales", "--target", "production").status == 2
