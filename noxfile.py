@@ -60,9 +60,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types with mypy, strictly."""
+    """Check types with mypy, strictly, and the direction of imports between our packages."""
     session.install("-e", ".[emulator]", "--group", "lint")
     session.run("mypy")
+    session.run("lint-imports")
 
 
 def _run_tests(session: nox.Session) -> None:

@@ -23,12 +23,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from connect_tasks.app_mode import FLASK
 from connect_tasks.configuration import load, resolve_all
-from connect_tasks.connect_manifest import render_manifest
-from connect_tasks.git import Git
-from connect_tasks.manifest_check import check_all
-from connect_tasks.rsconnect_door import ManifestRequest, write_manifest
+from connect_tasks.configuration.app_mode import FLASK
+from connect_tasks.content.connect_manifest import render_manifest
+from connect_tasks.content.manifest_check import check_all
+from connect_tasks.content.rsconnect_door import ManifestRequest, write_manifest
+from connect_tasks.repository.git import Git
 
 ROUNDS = 9
 APP = "from flask import Flask\n\napp = Flask(__name__)\n"

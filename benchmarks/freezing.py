@@ -23,10 +23,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from connect_tasks import process
-from connect_tasks.dependencies import DependencySource, find_dependencies
-from connect_tasks.environment import Frozen, Upgrade, freeze
-from connect_tasks.interpreters import Interpreter, find_interpreter
-from connect_tasks.python_version import declared_python
+from connect_tasks.packages.dependencies import DependencySource, find_dependencies
+from connect_tasks.packages.environment import Frozen, Upgrade, freeze
+from connect_tasks.packages.interpreters import Interpreter, find_interpreter
+from connect_tasks.packages.python_version import declared_python
 
 ROUNDS = 9
 LIMIT = 1.3

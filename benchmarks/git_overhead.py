@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connect_tasks.configuration import App
-from connect_tasks.deploy_branch import DeployCommit, commit_to_deploy_branch
 from connect_tasks.errors import raise_all
-from connect_tasks.generated_commit import commit_generated
-from connect_tasks.git import Git
-from connect_tasks.git_push import push
-from connect_tasks.replay import Replay
-from connect_tasks.repository_survey import survey
-from connect_tasks.tree import FILE, Blob
+from connect_tasks.repository.deploy_branch import DeployCommit, commit_to_deploy_branch
+from connect_tasks.repository.generated_commit import commit_generated
+from connect_tasks.repository.git import Git
+from connect_tasks.repository.git_push import push
+from connect_tasks.repository.replay import Replay
+from connect_tasks.repository.repository_survey import survey
+from connect_tasks.repository.tree import FILE, Blob
 
 APP = App(name="sales", path="apps/sales", branch="main")
 COMMIT_AND_PUSH_LIMIT = 1.3

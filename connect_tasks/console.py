@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
-from .connect_failures import plain
 from .errors import Problem, Problems
+from .foreign_text import plain
 from .outcome import Report, Result, Stage, StageOutcome, recorded
 from .secret import Redactor
 

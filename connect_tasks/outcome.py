@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import Problem, Problems
 
 if TYPE_CHECKING:
-    from .manifest_changes import ManifestChange  # at run time it would bring pathspec along, for each verb
+    from .content.manifest_changes import ManifestChange  # at run time it would bring pathspec along, for each verb
 
 SCHEMA = 1
 

@@ -20,15 +20,15 @@ from typing import Any
 
 from .arguments import Options
 from .configuration import TARGET, App, for_path, load, resolve, resolve_all, resolve_every
-from .connect import Connect
 from .console import Console, write
+from .content.evidence import EvidenceStore
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
-from .evidence import EvidenceStore
-from .git import Git
 from .outcome import Report, several_as_json
+from .repository.git import Git
 from .run_limit import limited
 from .secret import Redactor, Secret
-from .server_address import find_server
+from .server.connect import Connect
+from .server.server_address import find_server
 from .verbs import Verb
 from .world import World
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from .arguments import Options
 from .configuration import App
-from .connect import Connect
 from .console import Console
-from .evidence import EvidenceStore
-from .git import Git
+from .content.evidence import EvidenceStore
+from .repository.git import Git
+from .server.connect import Connect
 
 
 @dataclass(frozen=True, kw_only=True)

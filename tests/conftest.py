@@ -4,6 +4,7 @@ colours."""
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def _one_package_cache() -> None:
     if "UV_CACHE_DIR" not in os.environ:
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         os.environ["UV_CACHE_DIR"] = str(Path(cache) / "uv")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell starts what it puts in the background with SIGINT ignored, and every child of a child inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from connect_tasks.content.manifest_changes import ManifestChange
 from connect_tasks.errors import Drift, Interrupted, LockHeld, Problem, Problems, TestsFailed, raise_all
-from connect_tasks.manifest_changes import ManifestChange
 from connect_tasks.outcome import Report, Result, recorded, several_as_json, summarise
 
 COMMIT = "c538c3fac7f2453ea84c8c56ef5062bbcbaa6022"

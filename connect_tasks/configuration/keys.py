@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from connect_tasks.app_mode import MODES
+from connect_tasks.configuration.app_mode import MODES
 
 from . import rules
 from .kinds import Key, choice, command, flag, many, number, one_or_many, pairs, scalar, seconds, table, text, whole

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..configuration import App
+from ..content.manifest_changes import drifted
+from ..content.manifest_check import Checked, check_all
 from ..errors import Drift, Problem
-from ..git import full_path
-from ..manifest_changes import drifted
-from ..manifest_check import Checked, check_all
 from ..outcome import Report, Result, StageOutcome
-from ..tree import GENERATED, MANIFEST
+from ..repository.git import full_path
+from ..repository.tree import GENERATED, MANIFEST
 from ..world import World
 
 #: Differences of an app that are spelled out on the terminal; the JSON report has all of them.

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from ..actions import Action, CommitGenerated, CommitToDeployBranch, Shipment
-from ..candidate import Candidate, take_candidate
-from ..commit_message import commit_message
 from ..configuration import App
-from ..connect_manifest import read_manifest
+from ..content.candidate import Candidate, take_candidate
+from ..content.connect_manifest import read_manifest
+from ..content.manifest_changes import compare, drifted
 from ..errors import ManifestStale, RequirementsMissing, raise_all
-from ..manifest_changes import compare, drifted
 from ..outcome import Report, Result
-from ..performance import Performance, note_shipment, perform
-from ..requirements_file import PinChange, pins_of
-from ..requirements_file import compare as compare_pins
-from ..shipping import generated_branch, untested_trailer
-from ..tree import MANIFEST, REQUIREMENTS
-from ..work_tree_checks import work_tree_problems
+from ..packages.requirements_file import PinChange, pins_of
+from ..packages.requirements_file import compare as compare_pins
+from ..pipeline.actions import Action, CommitGenerated, CommitToDeployBranch, Shipment
+from ..pipeline.performance import Performance, note_shipment, perform
+from ..pipeline.shipping import generated_branch, untested_trailer
+from ..repository.commit_message import commit_message
+from ..repository.tree import MANIFEST, REQUIREMENTS
+from ..repository.work_tree_checks import work_tree_problems
 from ..world import World
 
 

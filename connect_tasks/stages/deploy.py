@@ -6,8 +6,8 @@ from __future__ import annotations
 from ..configuration import App
 from ..errors import NotCommitted, NotPushed
 from ..outcome import Report
-from ..release_facts import Facts, gather
-from ..shipping import ship, standing
+from ..pipeline.release_facts import Facts, gather
+from ..pipeline.shipping import ship, standing
 from ..world import World
 from .commit import require_described
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from ..atomic_file import write_file
 from ..configuration import App
 from ..outcome import Report, Result, Stage
-from ..performance import keep_edits
-from ..preparation import find_python, freeze_candidate, take
-from ..tree import REQUIREMENTS
+from ..pipeline.performance import keep_edits
+from ..pipeline.preparation import find_python, freeze_candidate, take
+from ..repository.tree import REQUIREMENTS
 from ..world import World
 
 

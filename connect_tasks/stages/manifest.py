@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..configuration import App
 from ..outcome import Report
-from ..preparation import describe_candidate, take
-from ..tree import MANIFEST
+from ..pipeline.preparation import describe_candidate, take
+from ..repository.tree import MANIFEST
 from ..world import World
 from .freeze import put
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..configuration import App, for_path, load, resolve
-from ..configuration_history import at_hand
-from ..connect import Connect, ContentItem
-from ..deploy_branch import source_of
 from ..errors import CommitNotLive, SourceNotProven
-from ..next_command import next_command
 from ..outcome import Report
-from ..page_health import wait_until_healthy
-from ..release_facts import survey_item
-from ..server_survey import ServerFacts
+from ..pipeline.configuration_history import at_hand
+from ..pipeline.next_command import next_command
+from ..pipeline.release_facts import survey_item
+from ..repository.deploy_branch import source_of
+from ..server.connect import Connect, ContentItem
+from ..server.page_health import wait_until_healthy
+from ..server.server_survey import ServerFacts
 from ..world import World
 from .deploy import deploy
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from ..actions import Action, PushDeployBranch, PushSideBranch, Shipment
-from ..candidate import take_candidate
 from ..configuration import App
+from ..content.candidate import take_candidate
 from ..errors import raise_all
 from ..outcome import Report, Result
-from ..performance import Performance, note_shipment, perform
-from ..release_facts import survey_settled
-from ..release_plan import plan_push
-from ..repository_survey import RepositoryFacts
-from ..shipping import generated_branch, shipped_tree
+from ..pipeline.actions import Action, PushDeployBranch, PushSideBranch, Shipment
+from ..pipeline.performance import Performance, note_shipment, perform
+from ..pipeline.release_facts import survey_settled
+from ..pipeline.release_plan import plan_push
+from ..pipeline.shipping import generated_branch, shipped_tree
+from ..repository.repository_survey import RepositoryFacts
 from ..world import World
 
 

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import process
-from ..clone_address import repository_name
 from ..configuration import App
-from ..connect import Connect
+from ..content.evidence import EvidenceStore
 from ..emulator import NotStarted, Running, running, start
 from ..errors import EmulatorMissing, NoCommits, Problem
-from ..evidence import EvidenceStore
-from ..git import Git
-from ..git_messages import failed
 from ..outcome import Report
+from ..repository.git import Git
+from ..repository.git_messages import failed
+from ..repository.tree import GENERATED
 from ..secret import Secret
-from ..server_address import ServerAddress
-from ..tree import GENERATED
+from ..server.clone_address import repository_name
+from ..server.connect import Connect
+from ..server.server_address import ServerAddress
 from ..world import World
 from .release import release
 from .serve import require_emulator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..configuration import App
 from ..outcome import Report, Result
-from ..standstill import Record, standing_still
+from ..pipeline.standstill import Record, standing_still
 from ..world import World
 
 
@@ -14,7 +14,9 @@ def release(app: App, world: World, report: Report) -> None:
     if record is not None:
         _say_still(world, report, record)
         return
-    from ..full_release import release_from_source  # the heavy half: not needed to find that nothing is to be done
+    from ..pipeline.full_release import (
+        release_from_source,  # the heavy half: not needed to find that nothing is to be done
+    )
 
     release_from_source(app, world, report)
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..actions import Action, Activate, PrepareBundle, Shipment, StopPolling, VerifyLive, VisitDraft
-from ..candidate import take_candidate
 from ..configuration import App
-from ..configuration_history import at_hand
-from ..connect import Bundle, Connect, ContentItem
+from ..content.candidate import take_candidate
 from ..errors import NothingToReturnTo, PageUnhealthy
-from ..kept_bundles import KeptBundle, choose, earlier_versions
-from ..next_command import next_command
 from ..outcome import Report, Result
-from ..performance import Performance, perform
-from ..release_facts import survey_item
-from ..release_journal import Entry
-from ..server_survey import ServerFacts
-from ..takeover import rollback_journal
+from ..pipeline.actions import Action, Activate, PrepareBundle, Shipment, StopPolling, VerifyLive, VisitDraft
+from ..pipeline.configuration_history import at_hand
+from ..pipeline.next_command import next_command
+from ..pipeline.performance import Performance, perform
+from ..pipeline.release_facts import survey_item
+from ..pipeline.release_journal import Entry
+from ..pipeline.takeover import rollback_journal
+from ..server.connect import Bundle, Connect, ContentItem
+from ..server.kept_bundles import KeptBundle, choose, earlier_versions
+from ..server.server_survey import ServerFacts
 from ..world import World
 
 _INSTEAD = "git revert the change, and release that"

@@ -6,18 +6,18 @@ import time
 from dataclasses import dataclass
 
 from ..configuration import App
-from ..configuration_history import at_hand, find_differences
-from ..connect import Connect
-from ..deploy_branch import source_of
 from ..errors import LiveUnhealthy, NoCommits, NotInSync, Problem, RemoteUnreachable, ServerUnreachable
-from ..git import Git
-from ..health import complaint
-from ..live_state import Held, LiveState, Sync
-from ..next_command import next_command
 from ..outcome import Report, recorded
-from ..release_facts import survey_item
-from ..server_survey import ServerFacts
-from ..takeover import left_behind
+from ..pipeline.configuration_history import at_hand, find_differences
+from ..pipeline.next_command import next_command
+from ..pipeline.release_facts import survey_item
+from ..pipeline.takeover import left_behind
+from ..repository.deploy_branch import source_of
+from ..repository.git import Git
+from ..server.connect import Connect
+from ..server.health import complaint
+from ..server.live_state import Held, LiveState, Sync
+from ..server.server_survey import ServerFacts
 from ..world import World
 
 #: The first pause between two looks, and the longest, in seconds.

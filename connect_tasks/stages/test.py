@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..app_tests import plan_tests, run_tests
-from ..candidate import take_candidate
 from ..configuration import App
+from ..content.candidate import take_candidate
 from ..outcome import Report, Result
-from ..preparation import find_python
+from ..pipeline.app_tests import plan_tests, run_tests
+from ..pipeline.preparation import find_python
 from ..world import World
 
 

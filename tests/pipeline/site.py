@@ -14,19 +14,20 @@ from typing import Any
 
 import pytest
 
-from connect_tasks import activation, bundle_of_commit, connect_transport, doubt, page_health, task_log
-from connect_tasks.actions import Action, Shipment
 from connect_tasks.configuration import App, VerifySettings
-from connect_tasks.connect import Connect
-from connect_tasks.deploy_plan import plan_deployment, plan_polling
-from connect_tasks.deployment import Deployment
 from connect_tasks.emulator import Running
-from connect_tasks.release_journal import Journal
+from connect_tasks.pipeline import activation, bundle_of_commit
+from connect_tasks.pipeline.actions import Action, Shipment
+from connect_tasks.pipeline.deploy_plan import plan_deployment, plan_polling
+from connect_tasks.pipeline.deployment import Deployment
+from connect_tasks.pipeline.release_journal import Journal
+from connect_tasks.pipeline.server_performance import perform_on_server
 from connect_tasks.secret import Secret
-from connect_tasks.server_address import ServerAddress
-from connect_tasks.server_drift import differences
-from connect_tasks.server_performance import perform_on_server
-from connect_tasks.server_survey import survey_server
+from connect_tasks.server import connect_transport, doubt, page_health, task_log
+from connect_tasks.server.connect import Connect
+from connect_tasks.server.server_address import ServerAddress
+from connect_tasks.server.server_drift import differences
+from connect_tasks.server.server_survey import survey_server
 
 MANIFEST = {
     "version": 1,

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from connect_tasks import activation
-from connect_tasks.actions import Action, Activate, VisitDraft
 from connect_tasks.emulator import Running, running
 from connect_tasks.errors import Problem
+from connect_tasks.pipeline import activation
+from connect_tasks.pipeline.actions import Action, Activate, VisitDraft
 
 from .fronts import Handler, forward, front
 from .site import MANIFEST, PATIENCE, Site, acts, hurry
@@ -309,7 +309,7 @@ def test_an_item_is_created_once(
 
 def test_a_request_that_arrives_after_we_gave_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """It hangs in a proxy until we stop waiting for it, and only then reaches the server."""
-    monkeypatch.setattr("connect_tasks.connect_transport.READ_TIMEOUT", 2.0)
+    monkeypatch.setattr("connect_tasks.server.connect_transport.READ_TIMEOUT", 2.0)
     through, asked = forward(site.server.url), []
 
     def answer(handler: Handler) -> None:

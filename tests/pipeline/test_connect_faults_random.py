@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from connect_tasks.connect_calls import ConnectCalls
 from connect_tasks.emulator import running
 from connect_tasks.errors import Problem
+from connect_tasks.server.connect_calls import ConnectCalls
 
 from .site import PATIENCE, Site, acts, hurry
 

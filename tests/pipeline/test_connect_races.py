@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from connect_tasks import activation
 from connect_tasks.emulator import Running
+from connect_tasks.pipeline import activation
 
 from .conftest import Workshop, make_workshop
 from .test_connect_faults import WAYS, server_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connect_tasks.deployment_records import read_records, same_server
+from connect_tasks.server.deployment_records import read_records, same_server
 
 from .conftest import TABLE, Workshop
 from .hands import call, guid_of, items, link_of, person, released, share, used_by
@@ -193,7 +193,7 @@ def test_a_server_with_very_many_items_is_not_searched_in_silence(
     """The likeliest are asked first; if ours was not among them, people must know before a second one is in use."""
     hidden = linked_item(workshop, "zzz-" + os.urandom(3).hex())
     linked_item(workshop, f"{workshop.name}-other", directory="other")
-    monkeypatch.setattr("connect_tasks.content_lookup.LINKS_LOOKED_AT", 1)
+    monkeypatch.setattr("connect_tasks.server.content_lookup.LINKS_LOOKED_AT", 1)
     ran = released(workshop)
     assert guid_of(ran) != hidden
     assert any("1 items were asked" in note and "`guid`" in note for note in ran.report["notes"])

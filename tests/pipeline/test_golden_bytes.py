@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import uv
 
-from connect_tasks import environment, preparation, virtualenvs
 from connect_tasks.errors import PythonMissing
-from connect_tasks.interpreters import Interpreter, find_interpreter
-from connect_tasks.python_version import declared_python
+from connect_tasks.packages import environment, virtualenvs
+from connect_tasks.packages.interpreters import Interpreter, find_interpreter
+from connect_tasks.packages.python_version import declared_python
+from connect_tasks.pipeline import preparation
 
-from ..dependencies.test_platforms import as_from
+from ..packages.test_platforms import as_from
 from .conftest import Workshop
 
 PROJECT = Path(__file__).parents[2]

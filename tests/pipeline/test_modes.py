@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from connect_tasks.app_mode import MODES as EVERY_MODE
+from connect_tasks.configuration.app_mode import MODES as EVERY_MODE
 from connect_tasks.emulator.modes import MODES as RUNNABLE
 
 from .conftest import Workshop
@@ -225,5 +225,5 @@ def test_what_the_local_server_can_run_is_rehearsed(shop: Workshop, name: str) -
 
 def test_every_mode_has_a_sample() -> None:
     missing = {mode.connect for mode in EVERY_MODE} - {sample.mode for sample in SAMPLES.values()}
-    assert missing == {"quarto-shiny"}, "which differs from quarto in the mode alone: tests/manifest"
+    assert missing == {"quarto-shiny"}, "which differs from quarto in the mode alone: tests/content"
     assert set(RUNNABLE) <= {sample.mode for sample in SAMPLES.values()}

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from connect_tasks import connect_transport
-from connect_tasks.connect import Connect
 from connect_tasks.emulator import Running
 from connect_tasks.errors import Problem, ServerRefused, ServerUnreachable
 from connect_tasks.secret import Secret
-from connect_tasks.server_address import ServerAddress
+from connect_tasks.server import connect_transport
+from connect_tasks.server.connect import Connect
+from connect_tasks.server.server_address import ServerAddress
 
 from .conftest import Workshop
 from .fronts import Certificates, Handler, Seen, forward, front, make_certificates, say, tunnel
@@ -112,7 +112,7 @@ def test_a_server_that_comes_back_is_waited_for() -> None:
         opened.callback(server.server_close)
         server.handle_request()
 
-    from connect_tasks import doubt
+    from connect_tasks.server import doubt
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(doubt, "PAUSE", 0.5)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from connect_tasks.connect import Bundle
 from connect_tasks.emulator import Running, running
 from connect_tasks.errors import NothingToReturnTo
-from connect_tasks.kept_bundles import KeptBundle, choose, earlier_versions
+from connect_tasks.server.connect import Bundle
+from connect_tasks.server.kept_bundles import KeptBundle, choose, earlier_versions
 
 from .conftest import BARE_APP, TABLE, Workshop, make_workshop
 from .hands import call, guid_of, link_of, live_bundle, next_second, person, released, used_by, version

@@ -330,8 +330,8 @@ def test_no_failure_tells_anybody(
         def broken(*_: object, **__: object) -> None:
             raise RuntimeError(f"{KEY} and {VALUE}, {urllib.parse.quote(KEY)}")
 
-        monkeypatch.setattr("connect_tasks.connect.Connect.bundles", broken)
-        monkeypatch.setattr("connect_tasks.connect.Connect.create_content", broken)
+        monkeypatch.setattr("connect_tasks.server.connect.Connect.bundles", broken)
+        monkeypatch.setattr("connect_tasks.server.connect.Connect.create_content", broken)
     status, report, said = run(shop, capfd)
     assert status != 0
     assert report["error"]["code"] == code, said.decode()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.configuration import App
-from connect_tasks.connect import Bundle, ContentItem, RepositorySettings, User
-from connect_tasks.server_drift import activated_instead, differences
-from connect_tasks.server_survey import ServerFacts
+from connect_tasks.server.connect import Bundle, ContentItem, RepositorySettings, User
+from connect_tasks.server.server_drift import activated_instead, differences
+from connect_tasks.server.server_survey import ServerFacts
 
 from .conftest import TABLE, Workshop
 from .hands import activate, call, guid_of, link_of, live_bundle, next_second, released, version

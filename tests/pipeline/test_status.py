@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.emulator import running
-from connect_tasks.live_state import Held, LiveState, Sync
-from connect_tasks.server_drift import Difference
+from connect_tasks.server.live_state import Held, LiveState, Sync
+from connect_tasks.server.server_drift import Difference
 
 from .conftest import TABLE, Ran, Workshop, make_workshop
 from .hands import call, guid_of, released, version

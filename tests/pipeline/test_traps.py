@@ -1,7 +1,7 @@
 """The ten traps of the recipe by hand: `pip freeze`, `rsconnect write-manifest`, `git add .`, commit, push, trigger.
 
 Each test first walks into the trap with the plain tools, and then past it with ours. What a manifest says about its
-commit is looked at more closely in tests/manifest/test_traps.py.
+commit is looked at more closely in tests/content/test_traps.py.
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ import pytest
 
 from connect_tasks.configuration import App
 from connect_tasks.errors import raise_all
-from connect_tasks.generated_commit import commit_generated
-from connect_tasks.git import Git
-from connect_tasks.git_push import Pushed, push
-from connect_tasks.replay import Replay
-from connect_tasks.repository_survey import survey
-from connect_tasks.tree import FILE, Blob
+from connect_tasks.repository.generated_commit import commit_generated
+from connect_tasks.repository.git import Git
+from connect_tasks.repository.git_push import Pushed, push
+from connect_tasks.repository.replay import Replay
+from connect_tasks.repository.repository_survey import survey
+from connect_tasks.repository.tree import FILE, Blob
 
 APP_FILES = {"app.py": "app = 1\n", "static/style.css": "body {}\n", ".python-version": "3.11\n"}
 GENERATED_FILES = {"requirements.txt": b"flask==3.0.0\n", "manifest.json": b'{"version": 1}\n'}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from connect_tasks.commit_message import commit_message
 from connect_tasks.configuration import App
 from connect_tasks.errors import ConfigurationInvalid
+from connect_tasks.repository.commit_message import commit_message
 
 
 def test_subject_pins_and_trailers() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from connect_tasks.deploy_branch import (
+from connect_tasks.errors import BranchNotOurs, CommitFailed, PushRaceLost
+from connect_tasks.repository.deploy_branch import (
     DeployCommit,
     OnDeployBranch,
     commit_to_deploy_branch,
@@ -14,8 +15,7 @@ from connect_tasks.deploy_branch import (
     push_deploy_branch,
     source_of,
 )
-from connect_tasks.errors import BranchNotOurs, CommitFailed, PushRaceLost
-from connect_tasks.git_push import Pushed
+from connect_tasks.repository.git_push import Pushed
 
 from .conftest import APP_FILES, GENERATED_FILES, Clone
 from .conftest import git as run_git

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from connect_tasks.errors import CommitFailed, HookRewrote
-from connect_tasks.generated_commit import Committed, commit_generated
+from connect_tasks.repository.generated_commit import Committed, commit_generated
 
 from .conftest import GENERATED_FILES, Clone
 

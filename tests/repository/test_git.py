@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.errors import NotARepository
-from connect_tasks.git import Git
-from connect_tasks.tree import FILE, Blob
+from connect_tasks.repository.git import Git
+from connect_tasks.repository.tree import FILE, Blob
 
 from .conftest import APP_FILES, Clone
 from .conftest import git as run_git

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from connect_tasks.errors import PushRaceLost, PushRejected, RemoteUnreachable
-from connect_tasks.git_push import Pushed, push
-from connect_tasks.replay import Replay
+from connect_tasks.repository.git_push import Pushed, push
+from connect_tasks.repository.replay import Replay
 
 from .conftest import GENERATED_FILES, Clone
 from .conftest import git as run_git

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.errors import CommandTimedOut
-from connect_tasks.generated_backup import keep_backup
-from connect_tasks.generated_commit import commit_generated
-from connect_tasks.git_push import push
-from connect_tasks.interrupted_run import finish_interrupted
-from connect_tasks.replay import Replay
+from connect_tasks.repository.generated_backup import keep_backup
+from connect_tasks.repository.generated_commit import commit_generated
+from connect_tasks.repository.git_push import push
+from connect_tasks.repository.interrupted_run import finish_interrupted
+from connect_tasks.repository.replay import Replay
 
 from .conftest import GENERATED_FILES, Clone, release
 from .conftest import git as run_git

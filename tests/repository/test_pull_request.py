@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connect_tasks.pull_request import pull_request_url, push_side_branch
+from connect_tasks.repository.pull_request import pull_request_url, push_side_branch
 
 from .conftest import Clone
 from .conftest import git as run_git

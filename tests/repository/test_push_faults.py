@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.errors import RemoteUnreachable
-from connect_tasks.git_push import Pushed, push
-from connect_tasks.replay import Replay
+from connect_tasks.repository.git_push import Pushed, push
+from connect_tasks.repository.replay import Replay
 
 from .conftest import Clone
 from .http_remote import HttpRemote, http_remote

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from connect_tasks.git_messages import named, own_words, unreachable_because
 from connect_tasks.process import Completed
-from connect_tasks.push_verdict import Verdict, read_push
+from connect_tasks.repository.git_messages import named, own_words, unreachable_because
+from connect_tasks.repository.push_verdict import Verdict, read_push
 
 REF = "refs/heads/main"
 C = "0123456789abcdef0123456789abcdef01234567"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from connect_tasks.connect_manifest import read_manifest, render_manifest
+from connect_tasks.content.connect_manifest import read_manifest, render_manifest
+from connect_tasks.content.manifest_changes import compare, drifted
 from connect_tasks.errors import Problem
-from connect_tasks.git_push import Pushed
-from connect_tasks.manifest_changes import compare, drifted
-from connect_tasks.tree import FILE, Blob
+from connect_tasks.repository.git_push import Pushed
+from connect_tasks.repository.tree import FILE, Blob
 
 from .conftest import Clone, release
 from .conftest import git as run_git

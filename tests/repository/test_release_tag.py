@@ -9,9 +9,9 @@ from datetime import date
 import pytest
 
 from connect_tasks.errors import ConfigurationInvalid, NameRefused, PushRejected, TagTaken
-from connect_tasks.git_push import push
-from connect_tasks.release_tag import ReleaseTag, plan_tag
-from connect_tasks.replay import Replay
+from connect_tasks.repository.git_push import push
+from connect_tasks.repository.release_tag import ReleaseTag, plan_tag
+from connect_tasks.repository.replay import Replay
 
 from .conftest import Clone
 from .conftest import git as run_git

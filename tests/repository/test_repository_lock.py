@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.errors import LockHeld
-from connect_tasks.git import Git
-from connect_tasks.repository_lock import lock
+from connect_tasks.repository.git import Git
+from connect_tasks.repository.repository_lock import lock
 
 from .conftest import Clone
 from .test_generated_commit import commit

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.errors import CommitFailed
-from connect_tasks.git_push import push
-from connect_tasks.release_tag import plan_tag
-from connect_tasks.replay import Replay
+from connect_tasks.repository.git_push import push
+from connect_tasks.repository.release_tag import plan_tag
+from connect_tasks.repository.replay import Replay
 
 from .conftest import GIT_VERSION, Clone
 from .test_deploy_branch import BRANCH, ship, wanted

@@ -15,8 +15,8 @@ import pytest
 from connect_tasks import errors
 from connect_tasks.configuration import App
 from connect_tasks.errors import Problem, raise_all
-from connect_tasks.git import Git
-from connect_tasks.repository_survey import survey
+from connect_tasks.repository.git import Git
+from connect_tasks.repository.repository_survey import survey
 
 from .conftest import APP_FILES, GENERATED_FILES, GIT_VERSION, Clone, release
 from .conftest import git as run_git

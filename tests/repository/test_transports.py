@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connect_tasks.git import Git
+from connect_tasks.repository.git import Git
 
 from .conftest import Clone, release
 from .http_remote import http_remote

@@ -1,0 +1,1 @@
+"""A release: facts, plan, performance. Only here are the repository and the server changed."""

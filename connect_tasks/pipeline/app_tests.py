@@ -1,0 +1,240 @@
+"""Test a candidate: the entrypoint is imported and checked, the app's own tests run, in an environment of the frozen
+requirements.
+
+The app sees PATH, a scratch HOME, its locale and the variables that the configuration names; never the publisher's key,
+in its place a dummy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import process
+from ..configuration import App
+from ..content.candidate import Candidate, export
+from ..content.entrypoint import verify_entrypoint
+from ..content.evidence import Evidence, TestSubject
+from ..errors import RequirementsMissing, TestPathMissing, TestsFailed
+from ..foreign_text import plain
+from ..packages.environment import TestEnvironment, local_requirements, test_environment
+from ..packages.test_tools import TestTools, find_test_tools
+from ..repository.git import Git
+from ..repository.tree import REQUIREMENTS
+from ..world import World
+from .preparation import Python, find_source
+
+#: pytest's exit status for "no test was collected".
+NOTHING_COLLECTED = 5
+#: Lines of a failing run that are shown.
+TAIL = 60
+_TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
+_LOCALE = re.compile(r"LANG|LANGUAGE|LC_.*|TZ")
+#: Windows programs do not start without these.
+_SYSTEM = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "WINDIR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestPlan:
+    """What will be tested and how; `command` is empty where there are no tests."""
+
+    __test__ = False  # pytest must not collect it
+
+    subject: TestSubject
+    command: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join(self.command) or "the import of its entrypoint (no tests found)"
+
+
+def plan_tests(
+    app: App, git: Git, candidate: Candidate, python: Python | None, *, ships: str | None = None
+) -> TestPlan:
+    """The run that would be evidence for this candidate. Pure but for reading tree ids.
+
+    `ships` is the id of the tree that reaches the server, where that is only a part of the candidate.
+    """
+    requirements = candidate.generated.get(REQUIREMENTS, b"" if python is None else None)
+    if requirements is None:
+        raise RequirementsMissing("there is no requirements.txt yet", where=app.path, hint="nox -s freeze")
+    command = app.test.command or (("pytest",) if python is not None and has_tests(app, candidate) else ())
+    outside = tuple((path, _object_at(git, candidate.commit, path)) for path in app.test.paths)
+    subject = TestSubject(
+        app_tree=ships or candidate.tree_id,
+        requirements=hashlib.sha256(requirements).hexdigest(),
+        python=f"{python.minor[0]}.{python.minor[1]}" if python else "",
+        command=command,
+        entrypoint=f"{app.mode or ''} {app.entrypoint or ''}".strip(),
+        extra_trees=outside,
+    )
+    return TestPlan(subject=subject, command=command)
+
+
+def has_tests(app: App, candidate: Candidate) -> bool:
+    return bool(app.test.paths) or any(_TEST_FILE.search(path) for path in candidate.tree)
+
+
+def run_tests(
+    app: App, world: World, candidate: Candidate, python: Python | None, plan: TestPlan, *, untracked: tuple[str, ...]
+) -> Evidence:
+    """Run it -> evidence of a pass, not kept yet. Raises `EntrypointWrong`, `TestsFailed`, and what making an
+    environment raises."""
+    stage = world.place("test")
+    directory = _export_with_tests(app, world.git, candidate, stage)
+    bare, environment = _environments(app, world, candidate, python, directory)
+    env = app_environment(app, world.environ, environment.tools_python, stage)
+    # In the pins alone: what only a test tool brings is missing on Connect.
+    found = verify_entrypoint(bare, directory, app.mode, app.entrypoint, env, untracked=untracked)
+    for note in (environment.note, *found.notes):
+        if note:
+            world.console.note(note)
+    summary = _run_command(app, world, plan, environment, directory, env) if plan.command else "no tests"
+    return Evidence.of(plan.subject, world.console.clean(summary))  # it is the runner's last line, whatever that is
+
+
+def _environments(
+    app: App, world: World, candidate: Candidate, python: Python | None, directory: Path
+) -> tuple[Path, TestEnvironment]:
+    """The Python of the pins alone, and an environment with the test tools beside them.
+
+    For content without a Python it is ours: whatever its test command is, it needs no more.
+    """
+    if python is None:
+        ours = Path(sys.executable)
+        return ours, TestEnvironment(python=ours, tools_python=ours)
+    requirements = local_requirements(
+        find_source(world.git, app, candidate),
+        candidate.generated[REQUIREMENTS],
+        interpreter=python.interpreter,
+        platform=app.platform,
+        directory=directory,
+        scratch=world.place("local"),
+        environ=world.environ,
+        offline=world.options.offline,
+    )
+
+    def made(tools: TestTools) -> TestEnvironment:
+        return test_environment(
+            requirements,
+            tools,
+            interpreter=python.interpreter,
+            cache=world.cache,
+            scratch=world.place("environment"),
+            environ=world.environ,
+            directory=directory,
+            offline=world.options.offline,
+        )
+
+    bare = made(TestTools(lines=(), source="none"))
+    tools = find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
+    return bare.python, made(tools) if tools.lines else bare
+
+
+def app_environment(app: App, environ: Mapping[str, str], python: Path, scratch: Path) -> dict[str, str]:
+    """The variables that the app sees under test."""
+    home = scratch / "home"
+    home.mkdir(exist_ok=True)
+    names = {*app.env, *app.test.env, *_SYSTEM}
+    env = {name: value for name, value in environ.items() if name in names or _LOCALE.fullmatch(name)}
+    env |= {
+        "PATH": os.pathsep.join((str(python.parent), environ.get("PATH", os.defpath))),
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "CONNECT_SERVER": "http://127.0.0.1:1/",
+        "CONNECT_API_KEY": "dummy-key-of-a-test-run",
+    }
+    return env
+
+
+def _run_command(
+    app: App,
+    world: World,
+    plan: TestPlan,
+    environment: TestEnvironment,
+    directory: Path,
+    env: Mapping[str, str],
+) -> str:
+    program, *rest = plan.command
+    argv: list[str | Path] = [program, *rest]
+    if program in {"pytest", "python"}:
+        module = ("-m", "pytest") if program == "pytest" else ()
+        argv = [environment.tools_python, *module, *rest]
+    if program == "pytest":
+        argv += [os.path.relpath(directory_of(app, path, directory), directory) for path in app.test.paths]
+    lines: list[str] = []
+
+    def follow(line: str) -> None:
+        lines.append(plain(line).rstrip())
+        world.console.progress(line)
+
+    done = process.run(
+        argv,
+        cwd=directory,
+        env={**env, "PYTHONPATH": str(directory)},  # the app's directory first, as on Connect
+        timeout=app.test.timeout,
+        on_line=follow,
+    )
+    if done.ok:
+        return _summary(lines)
+    if program == "pytest" and done.status == NOTHING_COLLECTED and app.test.command is None:
+        return "no tests"
+    for line in lines[-TAIL:]:
+        world.console.line(f"   | {line}")
+    raise TestsFailed(
+        f"the app's tests failed: {_summary(lines) or f'exit status {done.status}'}",
+        where=f"{' '.join(plan.command)} in an export of {app.path}",
+        hint="mend the app or its tests, commit, and run the same command again",
+    )
+
+
+def _summary(lines: list[str]) -> str:
+    """The runner's last words: pytest's `4 passed in 0.1s`, without its frame."""
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return last.strip("= ").strip()
+
+
+def _export_with_tests(app: App, git: Git, candidate: Candidate, stage: Path) -> Path:
+    """The candidate, and declared test paths that lie elsewhere in the repository, each at its own place."""
+    top = stage / "tree"
+    directory = top if app.path == "." else top / app.path
+    directory.mkdir(parents=True)
+    export(git, candidate, directory)
+    for path in app.test.paths:
+        if app.path in {".", path} or path.startswith(f"{app.path}/"):
+            continue  # part of the app's own tree
+        _export_path(git, candidate.commit, path, top)
+    return directory
+
+
+def _export_path(git: Git, commit: str, path: str, top: Path) -> None:
+    tree = git.tree_id(commit, path)
+    if tree is not None:
+        (top / path).mkdir(parents=True, exist_ok=True)
+        git.export(tree, top / path)
+        return
+    parent, _, name = path.rpartition("/")
+    blob = git.tree(commit, parent or ".").get(name)
+    if blob is None:
+        raise TestPathMissing(
+            f"the commit {commit[:10]} has no {path}", where="test.paths", hint=f"git add {path} && git commit"
+        )
+    (top / parent).mkdir(parents=True, exist_ok=True)
+    (top / path).write_bytes(git.read([blob.oid])[blob.oid])
+
+
+def directory_of(app: App, path: str, directory: Path) -> Path:
+    """Where a path of the repository stands in the export of the app at `directory`."""
+    depth = 0 if app.path == "." else len(app.path.split("/"))
+    top = directory if depth == 0 else directory.parents[depth - 1]
+    return top / path
+
+
+def _object_at(git: Git, commit: str, path: str) -> str:
+    """The id of a tree or blob, "" where there is none."""
+    found = git.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}:{path}")
+    return found.text.strip() if found.ok else ""

@@ -1,0 +1,133 @@
+"""Nothing to do, found out quickly: what the last good run left on record is compared with git and the server again.
+
+A record is a hint: it says which tree was live under which configuration, and everything that could have changed since
+is asked for, in fewer calls and with fewer imports than a whole survey takes. Whatever does not match means no answer,
+and the release goes its usual way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..configuration import App
+from ..errors import Problem
+
+if TYPE_CHECKING:
+    from ..repository.git import Git
+    from ..server.connect import Connect, RepositorySettings
+    from ..world import World
+
+#: To be raised when what a release converges to changes: older records are then strangers.
+RECIPE = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What was live at the end of a good run. `tree`: of the app's directory at HEAD; `ship`: the deployed commit."""
+
+    digest: str
+    tree: str
+    ship: str
+    guid: str
+    bundle: str
+    url: str
+    link: str  # what the item is linked to, as `link_of` spells it
+
+
+def link_of(found: RepositorySettings | None) -> str:
+    """What an item is linked to, as one word to compare."""
+    return "" if found is None else f"{found.repository} {found.branch} {found.directory} polling={found.polling}"
+
+
+def digest_of(app: App, server: str, values: Mapping[str, str]) -> str:
+    """Of everything outside the repository that decides what a release does; values are hashed, never stored."""
+    parts = (RECIPE, repr(app), server, sorted((name, values.get(name)) for name in app.env))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def keep_record(app: App, world: World, record: Record) -> None:
+    """Remember a good end; who can't is only slower next time."""
+    path = _path(app, world.git)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".record-")  # 0600
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(record), file)
+        Path(temporary).replace(path)
+
+
+def standing_still(app: App, world: World) -> Record | None:
+    """The record, if git and the server agree with it in everything; None where a whole survey must decide."""
+    options = world.options
+    if options.force or options.upgrade or options.allow_dirty or options.pull_request or options.no_test:
+        return None
+    record = _read(_path(app, world.git))
+    if record is None:
+        return None
+    with ThreadPoolExecutor(3) as pool:  # git and the remote answer while posit-sdk is imported
+        tip = pool.submit(_still_shipped, app, world.git, record)
+        tree = pool.submit(_clean_tree, app, world.git)
+        try:
+            connect = world.connect(app)
+            same = digest_of(app, connect.url, world.environ) == record.digest and _is_live(app, connect, record)
+            shipped, here = tip.result(), tree.result()
+        except Problem:
+            return None
+    return record if same and here == record.tree and shipped else None
+
+
+def _still_shipped(app: App, git: Git, record: Record) -> bool:
+    """Whether what Connect tracks holds the app as it was shipped: the remote is asked, nothing is fetched."""
+    branch = app.deploy_branch or app.branch or git.run("symbolic-ref", "--short", "HEAD").text.strip()
+    tip = git.remote_tip(app.remote, branch)
+    place = "" if app.path == "." else app.path
+    trees = git.run("rev-parse", "--verify", "--quiet", f"{record.ship}:{place}")
+    there = git.run("rev-parse", "--verify", "--quiet", f"{tip}:{place}") if tip else None
+    return there is not None and there.ok and there.text == trees.text
+
+
+def _clean_tree(app: App, git: Git) -> str | None:
+    """The id of the app's tree at HEAD, if HEAD is where it may be and no tracked file of the app differs from it."""
+    if git.changes(app.path).tracked:
+        return None
+    head = git.run("rev-parse", "--verify", "--quiet", f"HEAD:{'' if app.path == '.' else app.path}")
+    if app.branch is not None and git.run("symbolic-ref", "--short", "HEAD").text.strip() != app.branch:
+        return None
+    return head.text.strip() if head.ok else None
+
+
+def _is_live(app: App, connect: Connect, record: Record) -> bool:
+    from ..server.server_drift import declared_fields
+
+    item = connect.content(record.guid)
+    if item is None or item.bundle != record.bundle:
+        return False
+    if any(item.fields.get(key) != value for key, value in declared_fields(app).items()):
+        return False
+    if link_of(connect.repository(record.guid)) != record.link:
+        return False
+    if app.vanity and connect.vanity(record.guid) != f"/{app.vanity.strip('/')}/":
+        return False
+    return not app.env or set(app.env) <= set(connect.environment_names(record.guid))
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        return Record(**{field.name: str(data[field.name]) for field in fields(Record)})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _path(app: App, git: Git) -> Path:
+    name = "".join(char if char.isalnum() or char in "-_." else f"%{ord(char):02x}" for char in app.name)
+    return git.common_dir / "connect-tasks" / "released" / f"{name}@{app.target or ''}.json"

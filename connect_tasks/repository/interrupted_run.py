@@ -1,0 +1,87 @@
+"""What a run that was killed left undone, and only that; the next run that writes finishes it first.
+
+Everything is told from git's own state. A kill during `git commit` leaves a private index; one right after it leaves
+the user's index without our files; one after a replayed push leaves HEAD on the commit that another took the place of.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+
+from ..configuration import App
+from .git import Git, full_path
+from .git_push import step_back
+from .replay import NotReplayable, Replay, check_replay
+from .tree import GENERATED, Blob
+from .user_index import update_user_index
+
+#: Seconds after which a private index belongs to nobody: no hook takes that long.
+ABANDONED = 24 * 3600.0
+
+
+def finish_interrupted(git: Git, app: App, *, remote_tip: str | None) -> tuple[str, ...]:
+    """Finish it, and say what was done. `remote_tip` is the fetched tip of the branch of people. Raises
+    RepositoryLocked."""
+    head = git.head().commit
+    if head is None:
+        return ()
+    notes = (_index(git, app, head), _replayed(git, app, head, remote_tip))
+    _private_indexes(git)
+    return tuple(note for note in notes if note)
+
+
+def _index(git: Git, app: App, head: str) -> str | None:
+    """Our files in the user's index, where they still stand as before HEAD's commit, and in the work tree as in
+    HEAD."""
+    parent = git.resolve(f"{head}^")
+    if parent is None:
+        return None
+    paths = [full_path(app.path, name) for name in GENERATED]
+    changed = {path: blob for path, blob in git.blobs_changed(parent, head).items() if path in paths}
+    if not changed:
+        return None
+    staged, before = _staged(git, paths), _entries(git, parent, app)
+    behind = {
+        path: blob
+        for path, blob in changed.items()
+        if blob is not None and staged.get(path) == before.get(path) != blob and _as_in(git, path, blob)
+    }
+    if not behind:
+        return None
+    update_user_index(git, behind)
+    return f"an earlier run was stopped before it updated the index: {', '.join(behind)}"
+
+
+def _replayed(git: Git, app: App, head: str, tip: str | None) -> str | None:
+    """HEAD is a commit of ours that the remote holds in another place."""
+    if tip is None or git.is_ancestor(head, tip) or git.tree_id(tip, app.path) != git.tree_id(head, app.path):
+        return None
+    try:
+        check_replay(git, head, tip, Replay(directory=app.path))
+    except NotReplayable:
+        return None
+    return f"an earlier run pushed {head[:10]} as a part of {tip[:10]}; {step_back(git, head)}"
+
+
+def _private_indexes(git: Git) -> None:
+    for place in git.git_dir.glob("connect-tasks/commit-*"):
+        if place.is_dir() and time.time() - place.stat().st_mtime > ABANDONED:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _staged(git: Git, paths: list[str]) -> dict[str, Blob]:
+    listed = git.ask("--literal-pathspecs", "ls-files", "--stage", "-z", "--", *paths).stdout.split(b"\0")[:-1]
+    entries = (entry.split(b"\t", 1) for entry in listed)
+    return {os.fsdecode(path): Blob(*facts.decode().split()[:2]) for facts, path in entries}
+
+
+def _entries(git: Git, commit: str, app: App) -> dict[str, Blob]:
+    tree = git.tree(commit, app.path)
+    return {full_path(app.path, name): tree[name] for name in GENERATED if name in tree}
+
+
+def _as_in(git: Git, path: str, blob: Blob) -> bool:
+    target = git.root / path
+    return target.is_file() and git.store(path, target.read_bytes()) == blob.oid

@@ -1,0 +1,1 @@
+"""The Connect server: how it is called, what it says, and what that means."""

@@ -1,0 +1,141 @@
+"""Which file declares the dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from connect_tasks.errors import DependenciesMissing
+from connect_tasks.packages.dependencies import DependencySource, find_dependencies
+
+PROJECT = """[project]
+name = 'app'
+dependencies = ['flask']
+[project.optional-dependencies]
+web = ['gunicorn']
+all = ['App[web]', 'rich']
+"""
+GROUPS = """[dependency-groups]
+prod = ['waitress', {include-group = 'base'}]
+base = ['click']
+round = [{include-group = 'round'}]
+"""
+
+
+def find(files: Mapping[str, str], configured: str | None = None) -> DependencySource:
+    return find_dependencies(files, files.__getitem__, configured)
+
+
+def test_order() -> None:
+    files = {
+        "uv.lock": "",
+        "poetry.lock": "",
+        "requirements.in": "flask\n",
+        "pyproject.toml": PROJECT,
+        "requirements.txt": "flask\n",
+    }
+    seen = []
+    while files:
+        source = find(files)
+        seen.append(source.path)
+        del files[source.path]
+    assert seen == ["uv.lock", "poetry.lock", "requirements.in", "pyproject.toml", "requirements.txt"]
+
+
+def test_the_configured_file_goes_first() -> None:
+    files = {"requirements.in": "flask\n", "deps/app.in": "dash\n", "requirements.txt": "bokeh\n"}
+    assert find(files, "deps/app.in").direct == {"dash"}
+    assert find(files, "./requirements.txt").kind == "requirements.txt"
+
+
+def test_extras_and_groups_of_the_configured_project() -> None:
+    source = find({"pyproject.toml": PROJECT + GROUPS}, "pyproject.toml[all,prod]")
+    assert source.direct == {"flask", "gunicorn", "rich", "waitress", "click"}
+    assert (source.extras, source.groups, source.spelling) == (("all",), ("prod",), "pyproject.toml[all,prod]")
+
+
+@pytest.mark.parametrize(
+    ("configured", "reason"),
+    [
+        ("nosuch.in", "nosuch.in is not a tracked file"),
+        ("requirements.in[web]", "neither extras nor groups"),
+        ("pyproject.toml[wbe]", "'wbe' is neither an extra nor a group; there is all, base, prod, round, web"),
+        ("pyproject.toml[", "neither FILE nor"),
+        ("sub/pyproject.toml", "must lie in the app's own directory"),
+        ("pyproject.toml[round]", "round"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(configured: str, reason: str) -> None:
+    files = {"requirements.in": "", "pyproject.toml": PROJECT + GROUPS, "sub/pyproject.toml": ""}
+    with pytest.raises(DependenciesMissing) as caught:
+        find(files, configured)
+    assert reason in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_tools_only_pyproject_is_no_source() -> None:
+    assert find({"pyproject.toml": "[tool.ruff]\n", "requirements.txt": "flask\n"}).kind == "requirements.txt"
+    assert (
+        find({"pyproject.toml": "[project]\nname = 'x'\ndependencies = []\n", "requirements.txt": "flask\n"}).kind
+        == "requirements.txt"
+    )
+    assert find({"pyproject.toml": "[project]\nname = 'x'\ndependencies = []\n"}).kind == "pyproject.toml"
+
+
+def test_the_lock_of_a_workspace_alone_is_no_source() -> None:
+    files = {"uv.lock": "", "pyproject.toml": "[tool.uv.workspace]\nmembers = ['lib']\n", "requirements.in": "flask\n"}
+    assert find(files).kind == "requirements.in"
+
+
+def test_included_lines_stand_where_they_were_written() -> None:
+    source = find(
+        {
+            "requirements.in": "-r sub/base.in\ndash\n",
+            "sub/base.in": "# x\n-r more.in\n",
+            "sub/more.in": "flask\n-r base.in\n",
+        }
+    )
+    assert {line.where for line in source.lines if line.line.requirement} == {"sub/more.in:1", "requirements.in:2"}
+    assert source.direct == {"dash", "flask"}
+
+
+def test_lines_of_pyproject_are_found_in_it() -> None:
+    source = find({"pyproject.toml": PROJECT + "[[tool.uv.index]]\nurl = 'https://host.example/simple'\n"})
+    assert [(line.where, line.line.text) for line in source.lines] == [
+        ("pyproject.toml:8", "--extra-index-url https://host.example/simple"),
+        ("pyproject.toml:3", "flask"),
+    ]
+
+
+def test_an_include_that_git_does_not_track() -> None:
+    with pytest.raises(DependenciesMissing, match="not tracked") as caught:
+        find({"requirements.in": "flask\n-r base.in\n"})
+    assert (caught.value.where, caught.value.hint) == ("requirements.in:2", "git add base.in")
+
+
+@pytest.mark.parametrize(
+    ("files", "reason", "hint"),
+    [
+        ({}, "no tracked file declares", "requirements.in"),
+        ({"Pipfile": "", "setup.py": ""}, "Pipfile, setup.py is not read", "requirements.in"),
+        ({"pyproject.toml": "[tool.poetry.dependencies]\nflask = '*'\n"}, "poetry.lock is not tracked", "poetry lock"),
+        ({"pyproject.toml": "[project\n"}, "not readable as TOML", "mend pyproject.toml"),
+        ({"requirements.txt": "f\0l\0a\0"}, "not UTF-8", "as UTF-8"),
+        (
+            {"requirements.txt": "# generated by connect_tasks from uv.lock\nflask==3\n"},
+            "generated from uv.lock",
+            "git add uv.lock",
+        ),
+    ],
+)
+def test_nothing_to_go_by(files: dict[str, str], reason: str, hint: str) -> None:
+    with pytest.raises(DependenciesMissing) as caught:
+        find(files)
+    assert reason in caught.value.message
+    assert hint in str(caught.value.hint)
+
+
+def test_a_file_pinned_in_place_remembers_its_lines() -> None:
+    text = '# pinned by connect_tasks (freeze = "pin") from these lines:\n#   flask>=3\n#   dash\nflask==3.1\n'
+    assert find({"requirements.txt": text}).direct == {"flask", "dash"}
