@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -10,13 +11,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import aiohttp
 import pytest
-import requests
 
 from connect_tasks.emulator import running
 
 from .conftest import Api, Source, app_files, descendants, ended, make_source
 
+VISITORS = 200
 DEATHS = int(os.environ.get("CONNECT_TASKS_DEATHS", "3"))
 
 
@@ -63,30 +65,35 @@ def test_visitors_get_no_error_during_activations(tmp_path: Path, environments: 
             source.commit(app_files(version))
             api.deployed(guid)
             bundles.append(api.made("GET", f"v1/content/{guid}")["bundle_id"])
-        done, seen, wrong = threading.Event(), set(), []
-
-        def visit() -> None:
-            with requests.Session() as session:
-                while not done.is_set():
-                    answer = session.get(
-                        f"{api.url}/content/{guid}/", headers={"Authorization": f"Key {api.key}"}, timeout=30
-                    )
-                    seen.add(answer.text.split()[0])
-                    if answer.status_code != 200:
-                        wrong.append(answer.text)
-
-        visitors = [threading.Thread(target=visit) for _ in range(20)]
-        for visitor in visitors:
-            visitor.start()
-        try:
-            for number in range(10):
-                api.deployed(guid, {"bundle_id": bundles[number % 2]})
-        finally:
-            done.set()
-            for visitor in visitors:
-                visitor.join()
+        done = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            visits = pool.submit(asyncio.run, crowd(f"{api.url}/content/{guid}/", server.api_key, done))
+            try:
+                for number in range(10):
+                    api.deployed(guid, {"bundle_id": bundles[number % 2]})
+            finally:
+                done.set()
+            seen, wrong = visits.result()
         assert wrong == []
         assert seen == {"one", "two"}
+
+
+async def crowd(url: str, key: str, done: threading.Event) -> tuple[set[str], list[str]]:
+    """Two hundred visitors on kept-alive connections until `done`; the words that they saw, and what went wrong."""
+    seen: set[str] = set()
+    wrong: list[str] = []
+
+    async def visit(session: aiohttp.ClientSession) -> None:
+        while not done.is_set():
+            async with session.get(url, headers={"Authorization": f"Key {key}"}) as answer:
+                text = await answer.text()
+                seen.add(text.split()[0])
+                if answer.status != 200:
+                    wrong.append(text)
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=VISITORS)) as session:
+        await asyncio.gather(*(visit(session) for _ in range(VISITORS)))
+    return seen, wrong
 
 
 def test_a_server_that_dies_at_any_moment_of_a_deploy_starts_again(tmp_path: Path, environments: Path) -> None:
