@@ -3,6 +3,7 @@
 `nox -s rehearse` releases sample_project to a local Connect server; nothing outside a scratch directory changes.
 """
 
+import os
 from pathlib import Path
 
 import nox
@@ -38,6 +39,18 @@ def slow(session: nox.Session) -> None:
     """Run the tests that take minutes: long races, many kills, heavy loads."""
     session.install("-e", ".[emulator]", "--group", "test")
     session.run("pytest", "-m", "slow", "--timeout", "1800", *session.posargs)
+
+
+@nox.session
+def oldest_git(session: nox.Session) -> None:
+    """Run the tests of the repository with git 2.30, built from Debian's source the first time (8 minutes)."""
+    session.install("-e", ".[emulator]", "--group", "test")
+    build = ["sh", "tests/repository/build_oldest_git.sh", str(Path(session.cache_dir) / "git-2.30")]
+    found = session.run(*build, external=True, silent=True, stderr=None)
+    path = os.pathsep.join([str(found).strip().splitlines()[-1], session.env.get("PATH") or os.defpath])
+    session.run("git", "--version", external=True, env={"PATH": path})
+    tests = ["tests/repository", "-m", "not frameworks and not slow", *session.posargs]
+    session.run("pytest", "-n", "2", "--dist", "loadscope", *tests, env={"PATH": path})
 
 
 @nox.session
