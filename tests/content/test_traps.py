@@ -138,10 +138,10 @@ def test_the_wrong_mode_or_entrypoint(root: Path, command: str, entrypoint: str,
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
-from connect_tasks.app_mode import FLASK
-from connect_tasks.connect_manifest import render_manifest
-from connect_tasks.git import Git
-from connect_tasks.rsconnect_door import ManifestRequest, write_manifest
+from connect_tasks.configuration.app_mode import FLASK
+from connect_tasks.content.connect_manifest import render_manifest
+from connect_tasks.repository.git import Git
+from connect_tasks.content.rsconnect_door import ManifestRequest, write_manifest
 root, scratch = Path(sys.argv[1]), Path(sys.argv[2])
 os.umask(int(sys.argv[3], 8))
 git = Git.discover(root, os.environ)

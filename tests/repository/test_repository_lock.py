@@ -22,8 +22,8 @@ from .test_generated_commit import commit
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from connect_tasks.git import Git
-from connect_tasks.repository_lock import lock
+from connect_tasks.repository.git import Git
+from connect_tasks.repository.repository_lock import lock
 with lock(Git.discover(Path(sys.argv[1]), os.environ), "repository"):
     print("held", flush=True)
     time.sleep(60)
@@ -31,8 +31,8 @@ with lock(Git.discover(Path(sys.argv[1]), os.environ), "repository"):
 TRY = """
 import os, sys
 from pathlib import Path
-from connect_tasks.git import Git
-from connect_tasks.repository_lock import lock
+from connect_tasks.repository.git import Git
+from connect_tasks.repository.repository_lock import lock
 with lock(Git.discover(Path(sys.argv[1]), os.environ), "repository"):
     print("got it")
 """
