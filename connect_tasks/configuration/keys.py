@@ -132,9 +132,9 @@ TARGET_KEYS: Mapping[str, Key] = {
     ),
     "dependencies": Key(
         kind=text(rules.path, normal=rules.normal_path),
-        about="The file in the app's directory that declares its dependencies; the first of uv.lock, requirements.in, "
-        "pyproject.toml, requirements.txt, when absent.",
-        example='"requirements.in"',
+        about="The file in the app's directory that declares its dependencies, with extras and groups in brackets; "
+        "the first of uv.lock, poetry.lock, requirements.in, pyproject.toml, requirements.txt, when absent.",
+        example='"pyproject.toml[web]"',
     ),
     "freeze": Key(
         kind=choice("resolve", "pin"),

@@ -96,6 +96,17 @@ def pin_changes(source: DependencySource, requirements: str, minor: str, platfor
             detail = f"{pin} is frozen, {wanted.name}{wanted.specifier} is declared ({where})"
         if detail:
             yield ManifestChange(kind="pins", path=REQUIREMENTS, matters=True, detail=detail)
+    yield from _not_as_locked(source, {name: pin.version for name, pin in pins.items() if pin and pin.version})
+
+
+def _not_as_locked(source: DependencySource, frozen: Mapping[str, str]) -> Iterator[ManifestChange]:
+    """Pins that differ from the lock file, whether the app declares them itself or not."""
+    locked = source.locked
+    for name, version in frozen.items():
+        if name in locked and version not in locked[name]:
+            allowed = " or ".join(sorted(locked[name]))
+            detail = f"{name}=={version} is frozen, {source.path} has {allowed}"
+            yield ManifestChange(kind="pins", path=REQUIREMENTS, matters=True, detail=detail)
 
 
 def _has_module(entrypoint: str, tree: Tree) -> bool:

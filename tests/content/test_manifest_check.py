@@ -253,6 +253,23 @@ def test_pins_that_no_longer_fit_are_named(fresh: Path, tmp_path: Path, requirem
     assert words in change.detail
 
 
+def test_pins_that_differ_from_the_lock_are_named(fresh: Path, tmp_path: Path) -> None:
+    """werkzeug is nobody's direct dependency: only the lock file says which release is meant."""
+    packages = {"flask": "3.1.0", "werkzeug": "3.1.4", "blinker": "1.9.0"}
+    lock = "version = 1\n" + "".join(
+        f'[[package]]\nname = "{name}"\nversion = "{at}"\n' for name, at in packages.items()
+    )
+    (fresh / "apps/sales/requirements.in").unlink()
+    project = '[project]\nname = "sales"\nversion = "1"\ndependencies = ["flask"]\n'
+    write_files(fresh, {"apps/sales/uv.lock": lock, "apps/sales/pyproject.toml": project})
+    commit_all(fresh)
+    write_files(fresh, {"apps/sales/manifest.json": make_manifest(fresh, APP, tmp_path / "again")})
+    commit_all(fresh)
+    (change,) = check(APP, open_git(fresh))
+
+    assert (change.kind, change.detail) == ("pins", "werkzeug==3.1.3 is frozen, uv.lock has 3.1.4")
+
+
 def test_what_is_meant_for_another_system_is_not_missed(fresh: Path, tmp_path: Path) -> None:
     write_files(
         fresh,
