@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .errors import UsageWrong
-from .verbs import EXIT_CODES, JSON, NAMES, VERBS, WHICH, Argument, Verb, verb
+from .verbs import EXIT_CODES, JSON, NAMES, VERBS, Argument, Verb, verb
 
 PROGRAM = "python -m connect_tasks"
 WIDTH = 100
@@ -75,7 +76,7 @@ def command_line(arguments: Sequence[str]) -> tuple[Verb, Options]:
 def parse(which: Verb, arguments: Sequence[str], *, program: str) -> Options:
     """The arguments of one verb. Raises `UsageWrong`; `--help` prints and raises SystemExit(0)."""
     parser = _Parser(prog=program, description=_wrapped(which.summary, which.manual), epilog=_epilog(which, program))
-    _add(parser, "which app", WHICH if which.needs_app else ())
+    _add(parser, "which app", which.which)
     _add(parser, "how", (*which.own, JSON))
     values = vars(parser.parse_args(list(arguments)))
     values["upgrade"] = tuple(values.get("upgrade") or ())
@@ -102,7 +103,28 @@ def _overview() -> argparse.ArgumentParser:
         ),
     )
     top.add_argument("--version", action="version", version=f"connect-tasks {_version()}")
+    top.add_argument("--explain", metavar="CT###", action=_Explain, help="what a code means, why, and what to do next")
     return top
+
+
+class _Explain(argparse.Action):
+    """`--explain CT402` prints the page of a problem: offline, and of the version that is installed."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,  # noqa: ARG002  # argparse's own signature
+        values: Any,
+        option: str | None = None,
+    ) -> NoReturn:
+        from .errors.explained import explain, kinds
+
+        wanted = {kind.code: kind for kind in kinds()}
+        code = str(values).upper()
+        if code not in wanted:
+            parser.error(f"argument {option}: there is no code {values}{resembling(code, wanted)}")
+        sys.stdout.write(_wrapped(*explain(wanted[code]).text.split("\n\n")) + "\n")
+        parser.exit()
 
 
 def _add(parser: argparse.ArgumentParser, title: str, arguments: Iterable[Argument]) -> None:

@@ -53,9 +53,15 @@ class Verb:
     needs_app: bool = True  # and a repository
 
     @property
+    def which(self) -> tuple[Argument, ...]:
+        """Those that say which app and target, but for what an argument of its own says: `promote` has `--to`."""
+        said = {argument.options.get("dest") for argument in self.own}
+        return tuple(each for each in WHICH if self.needs_app and each.flags[0].lstrip("-") not in said)
+
+    @property
     def arguments(self) -> tuple[Argument, ...]:
         """All that it knows: which app, its own, the report."""
-        return (*(WHICH if self.needs_app else ()), *self.own, JSON)
+        return (*self.which, *self.own, JSON)
 
 
 def _reason(text: str) -> str:

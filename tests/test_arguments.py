@@ -93,6 +93,19 @@ def test_the_exit_codes_of_the_manual_are_those_of_the_problems() -> None:
     assert used <= set(EXIT_CODES)
 
 
+def test_a_code_is_explained(tmp_path: Path) -> None:
+    done = run_cli("--explain", "ct305", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("Next: `nox -s freeze`.\n")
+
+
+def test_promote_names_its_target_in_one_way_only() -> None:
+    assert parsed("promote", "--from", "staging", "--to", "production").target == "production"
+    with pytest.raises(UsageWrong, match="--target"):
+        parsed("promote", "--from", "staging", "--to", "production", "--target", "production")
+
+
 # the command line -----------------------------------------------------------------------------------------------------
 
 
@@ -101,6 +114,7 @@ def test_the_exit_codes_of_the_manual_are_those_of_the_problems() -> None:
     [
         ([], "CT100: a VERB comes first", "python -m connect_tasks --help"),
         (["--json", "-"], "CT100: a VERB comes first", "python -m connect_tasks --help"),
+        (["--explain", "CT3"], "CT100: argument --explain: there is no code CT3", "python -m connect_tasks --help"),
         (["relase"], "CT100: there is no verb `relase`; did you mean release?", "python -m connect_tasks --help"),
         (["check", "--bogus"], "CT100: unrecognized arguments: --bogus", "python -m connect_tasks check --help"),
         (
