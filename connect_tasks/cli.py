@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .arguments import command_line
+from .calling import spelling
 from .console import Console, write
 from .errors import Problem
 from .runner import run_verb
@@ -18,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb -> its exit code, see `verbs.EXIT_CODES`. `--help` and `--version` print and raise SystemExit(0)."""
     try:
         verb, options = command_line(sys.argv[1:] if arguments is None else arguments)
-        return run_verb(verb, options, directory=Path.cwd(), environ=os.environ)
+        return run_verb(verb, options, directory=Path.cwd(), environ=os.environ, spelled=spelling({}))
     except Problem as problem:
         Console(sys.stderr, Redactor.of_environment(os.environ), os.environ).problem(problem)
         return problem.exit_code

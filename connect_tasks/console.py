@@ -92,11 +92,15 @@ class Console:
 
     # at the end -----------------------------------------------------------------------------------------------------
 
-    def problem(self, problem: Problem) -> None:
-        """One line of what, where and why, and one with the next command, for each."""
+    def problem(self, problem: Problem, *, of: str = "") -> None:
+        """One line of what, where and why, and one with the next command, for each.
+
+        `of`: the apps that it stopped, where there are others.
+        """
         members = problem.problems if isinstance(problem, Problems) else (problem,)
         for member in members:
             what, *more = self.clean(str(member)).splitlines() or [""]
+            what = f"{self.clean(of)}: {what}" if of else what
             self._write(f"{self._mark(Result.FAILED)} {what}")
             for text in more:
                 self._write(f"     {text}")

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from .arguments import Options
+from .calling import Spelling, respell
 from .configuration import TARGET, App, for_path, load, resolve, resolve_all, resolve_every
 from .console import Console, write
 from .content.evidence import EvidenceStore
@@ -37,8 +38,13 @@ from .world import World
 Deed = Callable[..., None]
 
 
-def run_verb(verb: Verb, options: Options, *, directory: Path, environ: Mapping[str, str]) -> int:
-    """Do a verb in the repository of `directory` -> the exit code of the verbs (see the README's table)."""
+def run_verb(
+    verb: Verb, options: Options, *, directory: Path, environ: Mapping[str, str], spelled: Spelling = str
+) -> int:
+    """Do a verb in the repository of `directory` -> the exit code of the verbs (see the README's table).
+
+    `spelled` puts the commands of hints into the words of whoever called us.
+    """
     redact = Redactor.of_environment(environ)
     stream = sys.stderr if options.json == "-" else sys.stdout
     console = Console(stream, redact, environ)
@@ -56,8 +62,9 @@ def run_verb(verb: Verb, options: Options, *, directory: Path, environ: Mapping[
             if environ.get("CONNECT_TASKS_DEBUG"):
                 sys.stderr.write(redact("".join(traceback.format_exception(error))))
             reports[-1].fail(_as_problem(error))
-    for problem in dict.fromkeys(report.error for report in reports if report.error is not None):
-        console.problem(problem)
+    for problem, of in _problems(reports).items():
+        respell(problem, spelled)
+        console.problem(problem, of=", ".join(of) if len(reports) > 1 and len(of) < len(reports) else "")
     if not verb.every_target:  # its lines are the recap
         console.recap(reports)
     try:
@@ -66,6 +73,15 @@ def run_verb(verb: Verb, options: Options, *, directory: Path, environ: Mapping[
         console.problem(problem)
         reports[-1].error = reports[-1].error or problem
     return max((report.error.exit_code for report in reports if report.error), default=0)
+
+
+def _problems(reports: Iterable[Report]) -> dict[Problem, list[str]]:
+    """Each problem once, with the names of the apps that it stopped: one of the repository stops several."""
+    found: dict[Problem, list[str]] = {}
+    for report in reports:
+        if report.error is not None:
+            found.setdefault(report.error, []).append(" on ".join(filter(None, (report.app, report.target))))
+    return found
 
 
 def _run_apps(

@@ -127,6 +127,7 @@ def _function(which: Verb, app: str | None) -> Callable[[nox.Session], None]:
 
 def _run(which: Verb, app: str | None, session: nox.Session) -> int:
     from .arguments import parse
+    from .calling import spelling
     from .runner import run_verb
 
     arguments = list(session.posargs)
@@ -136,7 +137,13 @@ def _run(which: Verb, app: str | None, session: nox.Session) -> int:
         options = parse(which, arguments, program=f"nox -s {session.name} --")
     except SystemExit:  # --help was printed; let through, it would end nox and lose later sessions (T18)
         return 0
-    return run_verb(which, options, directory=Path.cwd(), environ=os.environ)
+    return run_verb(which, options, directory=Path.cwd(), environ=os.environ, spelled=spelling(_names()))
+
+
+def _names() -> dict[str, str]:
+    """Verb -> the name under which it is registered in this noxfile."""
+    ours = ((getattr(function, _OURS, None), name) for name, function in registry.get().items())
+    return {what[0]: name for what, name in ours if what is not None and what[1] is None}
 
 
 @contextmanager

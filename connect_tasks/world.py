@@ -17,7 +17,10 @@ from .server.connect import Connect
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """One run of one verb. `scratch` vanishes with it, `cache` stays; `connect` makes the door to an app's server."""
+    """One run of one verb. `scratch` vanishes with it, `cache` stays; `connect` makes the door to an app's server.
+
+    `passing`: it is a rehearsal, whose repository and server vanish too.
+    """
 
     git: Git
     environ: Mapping[str, str]
@@ -27,6 +30,7 @@ class World:
     evidence: EvidenceStore
     connect: Callable[[App], Connect]
     options: Options
+    passing: bool = False
 
     @property
     def index(self) -> Path | None:

@@ -212,6 +212,33 @@ def test_a_failure_is_told_and_nox_goes_on(project: Nox) -> None:
     assert run.out.endswith("lint ran\n")
 
 
+@pytest.mark.parametrize(
+    ("noxfile", "next_command"),
+    [
+        ("ours_all", "nox -s manifest"),
+        ("ours_manifest", "nox -s connect_manifest"),  # the project has a `manifest` of its own
+        ("ours_few", "python -m connect_tasks manifest"),  # nobody asked for that session
+    ],
+)
+def test_a_hint_names_the_session_that_the_noxfile_has(project: Nox, noxfile: str, next_command: str) -> None:
+    assert project(noxfile, "-s", "commit").out.endswith(f"next: {next_command}\n")
+
+
+def test_with_several_apps_a_problem_names_its_app(project: Nox) -> None:
+    table = "[tool.connect-tasks.apps.one]\npath = 'one'\n[tool.connect-tasks.apps.two]\npath = 'two'\n"
+    write(project.directory, "pyproject.toml", table)
+    write(project.directory / "one", "app.py", "app = None\n")
+    write(project.directory / "two", "app.py", "app = None\n")
+    write(project.directory / "two", "requirements.in", "")
+    for command in (["add", "."], ["commit", "-qm", "two apps"]):
+        subprocess.run(["git", *command], cwd=project.directory, check=True)
+
+    said = project("ours_all", "-s", "freeze").out
+
+    assert " one: CT" in said
+    assert " two: CT" in said
+
+
 def test_libraries_do_not_talk_through_nox(project: Nox) -> None:
     """nox logs at DEBUG for the whole process, and GitPython logs every argv."""
     talk = [line for line in project("ours_all", "-s", "check").err.splitlines() if not line.startswith("nox > ")]

@@ -15,7 +15,7 @@ from .release_journal import Journal
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One app on one server. `same_tree`: does a commit hold the tree that ships?"""
+    """One app on one server. `same_tree`: does a commit hold the tree that ships? `passing`: a rehearsal."""
 
     app: App
     connect: Connect
@@ -25,6 +25,7 @@ class Deployment:
     same_tree: Callable[[str], bool]
     say: Callable[[str], None]
     journal: Journal
+    passing: bool = False
 
     def follow(self, task: str, *, told: int = 0) -> None:
         """See a task to its good end; the journal knows how far its log was told."""

@@ -139,6 +139,7 @@ def _perform_one(action: Action, shipment: Shipment, performance: Performance, s
         values=world.environ,
         same_tree=partial(_holds_tree, performance, shipment.app_tree),
         say=world.console.log,
+        passing=world.passing,
     )
     return perform_on_server(action, shipment, deployment)
 

@@ -79,6 +79,8 @@ def _create(action: CreateContent, shipment: Shipment, deployment: Deployment) -
         if found is None:
             raise
         item = found
+    if deployment.passing:  # nobody could keep the GUID of an item on a rehearsal's server
+        return replace(shipment, guid=item.guid)
     note = f'created "{item.name}"; keep it with guid = "{item.guid}" in [tool.connect-tasks]'
     return replace(shipment, guid=item.guid, notes=(*shipment.notes, note))
 

@@ -91,6 +91,7 @@ def _in_scratch(app: App, world: World, scratch: Scratch) -> tuple[App, World]:
         environ=environ,
         evidence=EvidenceStore((git.common_dir / "connect-tasks" / "evidence",)),
         connect=lambda _: Connect(address),
+        passing=True,
     )
     return rehearsed, around
 
