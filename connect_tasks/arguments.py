@@ -40,6 +40,11 @@ class Options:
     wait: float | None = None
     to: str | None = None
     source_target: str | None = None
+    yes: bool = False
+    dry_run: bool = False
+    pre_commit: bool = False
+    ci: str | None = None
+    work_tree: bool = False
 
 
 class _Parser(argparse.ArgumentParser):

@@ -115,9 +115,28 @@ _PULL_REQUEST = _argument(
     "--pull-request", action="store_true", help="push to a side branch and print the page that opens a pull request"
 )
 _STAGED = _argument("--staged", action="store_true", help="look at the index instead of HEAD, as a hook does")
+_PATH = _argument("--path", metavar="DIR", help="the app's directory, where it is another than this one")
 _FORCE = _argument("--force", action="store_true", help="deploy again although the app is live already")
 
 VERBS: tuple[Verb, ...] = (
+    Verb(
+        name="init",
+        summary="Set up a directory with an app: look at it, show what would be written, write it.",
+        manual="The framework, the entrypoint, the dependencies, the Python, the tests and the branch are found; what "
+        "rsconnect-python or Posit Publisher wrote is read. Adds [tool.connect-tasks] to pyproject.toml and two lines "
+        "to the noxfile, .python-version where nothing declares one, a repository where there is none. What is there "
+        "stays as it is, and a second run changes nothing. Nothing is committed.",
+        deed="init:init",
+        own=(
+            _PATH,
+            _argument("--yes", action="store_true", help="ask nothing, and write only what is needed or asked for"),
+            _argument("--dry-run", action="store_true", help="show the changes, and write nothing"),
+            _argument("--pre-commit", action="store_true", help="add the hook that checks the generated files"),
+            _argument("--ci", choices=("github", "gitlab"), help="add a workflow that rehearses and releases"),
+        ),
+        examples=("", "--dry-run", "--yes --pre-commit --ci github"),
+        needs_app=False,
+    ),
     Verb(
         name="freeze",
         summary="Freeze the app's declared dependencies into requirements.txt, from a fresh virtualenv.",
@@ -246,9 +265,11 @@ VERBS: tuple[Verb, ...] = (
         name="rehearse",
         summary="The whole release against a scratch clone, a scratch remote and a local Connect server.",
         manual="Needs no server, no key and no licence. Nothing outside a scratch directory changes, and nothing but "
-        "the package index is contacted.",
+        "the package index is contacted. HEAD is rehearsed; before the table [tool.connect-tasks] is committed, the "
+        "work tree as it would be committed.",
         deed="rehearse:rehearse",
         own=(
+            _argument("--work-tree", action="store_true", help="rehearse uncommitted work too, all that git would add"),
             _argument("--keep", action="store_true", help="leave the local server up and print its URL and key"),
             _argument("--source", metavar="DIR", help="rehearse another checkout"),
             _OFFLINE,

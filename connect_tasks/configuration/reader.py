@@ -56,7 +56,7 @@ def load(root: Path, directories: Iterable[str] = ()) -> Config:
     nested = [each for each in inner if each is not None and each.table(TABLE) is not None]
     if not nested and (document is None or document.table(TABLE) is None):
         message = "there is no [tool.connect-tasks] table" + ("" if document else f", and no {FILE}")
-        hint = f"add the line [tool.connect-tasks] to {FILE}; every key below it has a default or is found"
+        hint = f"python -m connect_tasks init, or add the line [tool.connect-tasks] to {FILE}"
         raise ConfigurationMissing(message, where=FILE, hint=hint)
     problems: list[Problem] = []
     document = document or Document(FILE, "", {})

@@ -60,6 +60,17 @@ class RunTooLong(Problem):
     code = "CT904"
 
 
+class FileUnwritten(Problem):
+    """`init` could not write a file.
+
+    Why: the directory or the file is not ours to write, or the disk is full. Files named before it are written.
+
+    Next: make it writable and run `init` again: it writes what is missing.
+    """
+
+    code = "CT905"
+
+
 class Interrupted(Problem):
     """Ctrl-C, or a CI system's cancel.
 

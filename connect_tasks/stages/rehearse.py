@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,11 +15,12 @@ from .. import process
 from ..configuration import App
 from ..content.evidence import EvidenceStore
 from ..emulator import NotStarted, Running, running, start
-from ..errors import EmulatorMissing, NoCommits, Problem
+from ..errors import EmulatorMissing, Problem
 from ..outcome import Report
 from ..repository.git import Git
 from ..repository.git_messages import failed
 from ..repository.tree import GENERATED
+from ..repository.work_tree_commit import commit_work_tree
 from ..secret import Secret
 from ..server.clone_address import repository_name
 from ..server.connect import Connect
@@ -29,6 +31,8 @@ from .serve import require_emulator
 
 CLONE_TIMEOUT = 600.0
 SHOWN = 8
+TABLE = re.compile(rb"(?m)^\s*\[+\s*tool\s*\.\s*[\"']?connect-tasks\b")
+WORK_TREE = "what is rehearsed is the work tree, as `git add --all && git commit` would commit it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +51,13 @@ def rehearse(app: App, world: World, report: Report) -> None:
     """Release `app` on a scratch stage; nothing outside a scratch directory changes, nothing but the package index is
     contacted."""
     require_emulator()
-    for note in _not_rehearsed(world.git):
+    uncommitted = _takes_work_tree(world)
+    for note in (WORK_TREE,) if uncommitted else _not_rehearsed(world.git):
         report.notes.append(note)
         world.console.note(note)
     with ExitStack() as stack:
         with world.console.stage(report, "setup") as setup:
-            scratch = stack.enter_context(_setup(app, world))
+            scratch = stack.enter_context(_setup(app, world, uncommitted=uncommitted))
             setup.detail = f"scratch clone of {world.git.root.name}, local Connect at {scratch.url}"
         rehearsed, around = _in_scratch(app, world, scratch)
         release(rehearsed, around, report)
@@ -63,6 +68,16 @@ def rehearse(app: App, world: World, report: Report) -> None:
             world.console.line(
                 f"   the server stays up: {scratch.url}  key {scratch.key}  (stop it: kill {scratch.pid})"
             )
+
+
+def _takes_work_tree(world: World) -> bool:
+    """Whether HEAD is not what anybody wants to rehearse: there is none, or it lacks the table that `init` wrote."""
+    head = world.git.head().commit
+    if world.options.work_tree or head is None:
+        return True
+    there = world.git.tree(head, ".").get("pyproject.toml")
+    text = world.git.read([there.oid])[there.oid] if there else b""
+    return world.options.path is None and TABLE.search(text) is None
 
 
 def _page(report: Report, app: App) -> str:
@@ -111,11 +126,9 @@ def _with_identity(git: Git) -> Git:
 
 
 @contextmanager
-def _setup(app: App, world: World) -> Iterator[Scratch]:
+def _setup(app: App, world: World, *, uncommitted: bool) -> Iterator[Scratch]:
     git = world.git
     head = git.head()
-    if head.commit is None:
-        raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
     branch = app.branch or head.branch or "main"
     name = repository_name(git.remote_url(app.remote) or git.root.name)
     kept = world.options.keep
@@ -124,7 +137,8 @@ def _setup(app: App, world: World) -> Iterator[Scratch]:
     repositories.mkdir(parents=True)
     bare = repositories / f"{name}.git"
     _run(git, scratch, "clone", "--quiet", "--bare", "--", str(git.root), str(bare))
-    _run(git, bare, "update-ref", f"refs/heads/{branch}", head.commit)
+    commit = commit_work_tree(git, bare, message="As it would be committed") if uncommitted else head.commit
+    _run(git, bare, "update-ref", f"refs/heads/{branch}", str(commit))
     _run(git, bare, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
     _run(git, bare, "remote", "remove", "origin")
     clone = scratch / "clone"
