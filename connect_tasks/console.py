@@ -6,6 +6,8 @@ All of it passes the redactor.
 from __future__ import annotations
 
 import os
+import shutil
+import textwrap
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,6 +91,25 @@ class Console:
     def note(self, text: str) -> None:
         for line in text.splitlines():
             self._write(f"   {self.clean(line)}")
+
+    def verdict(self, verdict: str, name: str, text: str, hint: str | None = None) -> None:
+        """A line of `doctor`, the next command below it; folded to the terminal's width, as columns must be."""
+        mark = self._verdict_mark(verdict)
+        self._columns(f"   {mark} {name:<13} ", self.clean(text), indent=" " * 19)
+        if hint:
+            self._columns(f"{'':19}next: ", self.clean(hint), indent=" " * 25)
+
+    def _columns(self, head: str, text: str, *, indent: str) -> None:
+        width = shutil.get_terminal_size().columns - len(indent) if self._redrawn else 0
+        lines = textwrap.wrap(text, width, break_on_hyphens=False) if width > 20 else [text]
+        for number, line in enumerate(lines or [""]):
+            self._write((indent if number else head) + line)
+
+    def _verdict_mark(self, verdict: str) -> str:
+        like = {"pass": Result.OK, "fail": Result.FAILED, "skip": Result.NOOP}.get(verdict)
+        if like is not None:
+            return self._mark(like)
+        return "\x1b[33m !\x1b[0m" if self._colour else " !"
 
     # at the end -----------------------------------------------------------------------------------------------------
 

@@ -138,6 +138,16 @@ VERBS: tuple[Verb, ...] = (
         needs_app=False,
     ),
     Verb(
+        name="doctor",
+        summary="Look at everything that a release needs, and say how to cure what is wrong.",
+        manual="This computer, the repository, the app, the server: a line for each check, pass, warn or fail, and the "
+        "next command. Reads, and changes nothing; whether a push is allowed is asked by `git push --dry-run`.",
+        deed="doctor:doctor",
+        own=(_OFFLINE,),
+        examples=("", "--target production", "--json -"),
+        every_target=True,
+    ),
+    Verb(
         name="freeze",
         summary="Freeze the app's declared dependencies into requirements.txt, from a fresh virtualenv.",
         manual="The app's own Python and only what the app declares: nothing of this environment leaks in. "

@@ -32,6 +32,7 @@ from .content import (
 )
 from .deployment import (
     AnotherBundleLive,
+    ChecksFailed,
     CommitNotLive,
     DeployFailed,
     EvidenceMissing,
@@ -99,6 +100,7 @@ __all__ = [
     "BehindRemote",
     "BranchNotOurs",
     "CertificateMissing",
+    "ChecksFailed",
     "CommandMissing",
     "CommandTimedOut",
     "CommitFailed",

@@ -150,3 +150,21 @@ class LiveUnhealthy(Problem):
 
     code = "CT891"
     exit_code = 3
+
+
+class ChecksFailed(Problem):
+    """`doctor` found something that a release can't have.
+
+    Why: each failed check says so itself, in the table.
+
+    Next: the command beside the check; then `doctor` again.
+    """
+
+    code = "CT892"
+
+    @classmethod
+    def of(cls, hint: str | None, *, count: int, exit_code: int) -> ChecksFailed:
+        """With the exit code of the worst check."""
+        problem = cls(f"{count} check{'' if count == 1 else 's'} failed", hint=hint)
+        problem.exit_code = exit_code  # type: ignore[misc]  # that of the configuration, where it is at fault
+        return problem

@@ -15,6 +15,7 @@ from ..content.entrypoint import Entrypoint, detect
 from ..content.entrypoint_candidates import find_candidates, module_file
 from ..errors import DependenciesMissing, EntrypointWrong, ModeUnknown, Problem, raise_all
 from ..packages.dependencies import DependencySource, find_dependencies
+from ..packages.requirements_file import unpinned
 from ..repository.tree import REQUIREMENTS
 from .imported_packages import Imported, imported_packages, installed_packages
 from .work_files import WorkFiles
@@ -220,10 +221,7 @@ def _dependencies(files: WorkFiles, place: str, entrypoint: Entrypoint) -> tuple
 
 def _unpinned(source: DependencySource) -> bool:
     """Whether a hand-written requirements.txt has a line that is no pin: kept as it is, it would freeze nothing."""
-    lines = (
-        [line.line.requirement for line in source.lines if line.line.requirement] if source.kind == REQUIREMENTS else []
-    )
-    return any(not any(part.operator in {"==", "==="} for part in each.specifier) and not each.url for each in lines)
+    return source.kind == REQUIREMENTS and bool(unpinned(source.content))
 
 
 def _health(files: WorkFiles, place: str, entrypoint: Entrypoint, sources: Mapping[str, str]) -> str | None:

@@ -97,6 +97,22 @@ def index_settings(environ: Mapping[str, str], directory: Path, *, declares_inde
     )
 
 
+def index_source(environ: Mapping[str, str], directory: Path) -> tuple[str, str]:
+    """The one index, without credentials, and who says so, for people. Raises as `index_settings`."""
+    ours, _ = _uv_settings(environ, directory)
+    theirs = _pip_indexes(pip_options(environ), directory)
+    if ours.no_index or (theirs.no_index and not ours.default):
+        return "no index, only wheel directories", "UV_NO_INDEX or pip's configuration"
+    if ours.default:
+        named = next((name for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if environ.get(name)), "uv's configuration")
+        return without_credentials(ours.default), named
+    if theirs.default:
+        return without_credentials(theirs.default), "PIP_INDEX_URL" if environ.get(
+            "PIP_INDEX_URL"
+        ) else "pip's configuration"
+    return "the public index", "default"
+
+
 def _variables(indexes: Indexes) -> dict[str, str]:
     values = {
         "UV_DEFAULT_INDEX": indexes.default or "",

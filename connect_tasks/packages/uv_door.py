@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import process
 from ..errors import CommandMissing, RequirementsConflict, ResolutionFailed
 from ..secret import SECRET_NAMES, Redactor
-from .index_settings import IndexSettings
+from .index_settings import IndexSettings, index_settings
 
 #: Seconds for one uv command; a first download of a large framework takes minutes.
 TIMEOUT = 1800.0
@@ -110,6 +110,19 @@ class Uv:
             reason = f"{reason[: _LONGEST // 2]} ... {reason[-_LONGEST // 2 :]}"
         kind = RequirementsConflict if "No solution found" in reason else ResolutionFailed
         return kind(f"{deed}: {reason}", where=where, hint=self.redact(hints[0]) if hints else None)
+
+
+def reach_index(scratch: Path, environ: Mapping[str, str], directory: Path) -> None:
+    """Ask the index of the app in `directory` for one package that every index has, as a freeze would ask.
+
+    `scratch` is an empty directory. Raises `ResolutionFailed` with uv's own words.
+    """
+    patience = {"UV_HTTP_RETRIES": "0", **environ}  # whoever asks for a diagnosis is there to ask again
+    uv = Uv.of(scratch, patience, index_settings(environ, directory))
+    (scratch / "ask.in").write_text("pip\n", encoding="utf-8")
+    done = uv.fetch("pip", "compile", "--no-header", "--no-deps", "--refresh-package", "pip", "ask.in", cached=False)
+    if not done.ok:
+        raise uv.failure(done, "the index does not answer", where="the package index")
 
 
 def reasons(error_text: str) -> tuple[list[str], list[str]]:

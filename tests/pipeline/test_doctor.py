@@ -1,0 +1,188 @@
+"""`doctor`: what is well and what is not, in one run, each failure with its cure."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connect_tasks.emulator import running
+from connect_tasks.pipeline import server_checkup
+
+from .conftest import TABLE, Ran, Workshop, make_workshop
+from .hands import person, used_by
+
+
+def checks(ran: Ran) -> dict[str, dict[str, Any]]:
+    """By group and name: "server/key"; of several lines of one name the worst."""
+    order = ["pass", "skip", "warn", "fail"]
+    listed = sorted(ran.report["state"]["checks"], key=lambda check: order.index(check["verdict"]))
+    return {f"{check['group']}/{check['name']}": check for check in listed}
+
+
+def test_all_is_well(workshop: Workshop) -> None:
+    writes, head = workshop.writes(), workshop.head
+
+    ran = workshop.run("doctor")
+
+    assert ran.status == 0, ran.said
+    found = checks(ran)
+    assert {check["verdict"] for check in found.values()} == {"pass"}
+    assert found["repository/identity"]["detail"] == "Ada Tester <ada@example.org>"
+    assert found["server/item"]["detail"].startswith("none yet")
+    assert found["this computer/index"]["detail"]
+    assert "main at" in found["repository/branch"]["detail"]
+    assert (workshop.writes(), workshop.head) == (writes, head)
+    assert workshop.environ["CONNECT_API_KEY"] not in ran.said
+
+
+def no_server(shop: Workshop) -> None:
+    del shop.environ["CONNECT_SERVER"]
+
+
+def no_key(shop: Workshop) -> None:
+    del shop.environ["CONNECT_API_KEY"]
+
+
+def wrong_key(shop: Workshop) -> None:
+    shop.environ["CONNECT_API_KEY"] = "canary-of-a-wrong-key"
+
+
+def server_down(shop: Workshop) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        shop.environ["CONNECT_SERVER"] = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def no_remote(shop: Workshop) -> None:
+    shop.git("remote", "remove", "origin")
+
+
+def no_identity(shop: Workshop) -> None:
+    Path(shop.environ["GIT_CONFIG_GLOBAL"]).write_text("")
+
+
+def half_a_merge(shop: Workshop) -> None:
+    (shop.root / ".git" / "MERGE_HEAD").write_text(shop.head)
+
+
+def no_right_to_push(shop: Workshop) -> None:
+    shop.git("config", f"http.{shop.server.url}/.extraHeader", "Authorization: Key nobody")
+
+
+def another_branch(shop: Workshop) -> None:
+    shop.commit(**{"pyproject.toml": TABLE + 'branch = "main"\n'})
+    shop.git("switch", "--quiet", "--create", "feature")
+
+
+def python_of_nobody(shop: Workshop) -> None:
+    shop.commit(**{".python-version": "3.99\n"})
+
+
+def no_dependencies(shop: Workshop) -> None:
+    shop.git("rm", "--quiet", "requirements.in")
+    shop.commit()
+
+
+def a_secret(shop: Workshop) -> None:
+    shop.commit(**{"prod.env": "A=1\n"})
+
+
+def no_variable(shop: Workshop) -> None:
+    shop.commit(**{"pyproject.toml": TABLE + 'env = ["DATABASE_URL"]\n'})
+
+
+def work_in_hand(shop: Workshop) -> None:
+    shop.write("app.py", "changed = True\n")
+
+
+CASES: list[tuple[Callable[[Workshop], None], int, str, str, str | None]] = [
+    (no_server, 4, "server/server", "fail", "CT700"),
+    (no_key, 4, "server/key", "fail", "CT701"),
+    (wrong_key, 1, "server/key", "fail", "CT703"),
+    (server_down, 1, "server/reach", "fail", "CT702"),
+    (no_remote, 1, "repository/remote", "fail", "CT201"),
+    (no_identity, 1, "repository/identity", "fail", "CT209"),
+    (half_a_merge, 1, "repository/state", "fail", "CT207"),
+    (no_right_to_push, 1, "repository/push", "fail", "CT603"),
+    (another_branch, 1, "repository/branch", "fail", "CT202"),
+    (no_dependencies, 1, "app/dependencies", "fail", "CT301"),
+    (a_secret, 1, "app/files", "fail", "CT405"),
+    (no_variable, 1, "app/variables", "fail", "CT709"),
+    (work_in_hand, 0, "repository/work tree", "warn", "CT203"),
+]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "status", "line", "verdict", "code"), CASES, ids=[case[0].__name__ for case in CASES]
+)
+def test_what_is_wrong_stands_in_its_line_with_the_cure(
+    workshop: Workshop, spoil: Callable[[Workshop], None], status: int, line: str, verdict: str, code: str | None
+) -> None:
+    spoil(workshop)
+
+    ran = workshop.run("doctor", "--offline")
+
+    found = checks(ran)
+    assert (ran.status, found[line]["verdict"], found[line]["code"]) == (status, verdict, code), ran.said
+    assert found[line]["hint"]
+    assert found[line]["hint"] in ran.said
+    assert found["repository/git"]["verdict"] == "pass"  # what is well is said beside it
+    assert ran.report["error"] is None or ran.code == "CT892"
+
+
+def test_everything_at_once(workshop: Workshop) -> None:
+    for spoil in (python_of_nobody, no_remote, no_identity, wrong_key):
+        spoil(workshop)
+
+    ran = workshop.run("doctor", "--offline")
+
+    failed = {name for name, check in checks(ran).items() if check["verdict"] == "fail"}
+    assert failed == {"repository/remote", "repository/identity", "server/key", "app/python"}
+    assert checks(ran)["server/item"]["verdict"] == "skip"
+    assert "canary-of-a-wrong-key" not in ran.said + json.dumps(ran.report)
+
+
+def test_a_viewers_key(workshop: Workshop) -> None:
+    found = checks(used_by(workshop, person(workshop, "viewer")).run("doctor", "--offline"))
+
+    assert (found["server/key"]["verdict"], found["server/item"]["verdict"]) == ("fail", "skip")
+    assert "a viewer" in found["server/key"]["detail"]
+
+
+def test_an_index_that_does_not_answer_and_who_named_it(workshop: Workshop) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        workshop.environ["PIP_INDEX_URL"] = f"http://ada:pa55word@127.0.0.1:{free.getsockname()[1]}/simple"
+
+    ran = workshop.run("doctor")
+    offline = checks(workshop.run("doctor", "--offline"))["this computer/index"]
+
+    assert (ran.status, checks(ran)["this computer/index"]["verdict"]) == (1, "fail"), ran.said
+    assert offline["detail"].endswith("by PIP_INDEX_URL")
+    assert "pa55word" not in ran.said + offline["detail"]
+
+
+def test_a_server_without_git_without_drafts(tmp_path: Path, private_home: Path) -> None:
+    with running(tmp_path / "connect", without=["git"], connect_version="2024.08.0") as server:
+        shop = make_workshop(server, tmp_path, private_home, "old")
+        found = checks(shop.run("doctor", "--offline"))
+
+    assert (found["server/git support"]["code"], found["server/drafts"]["verdict"]) == ("CT713", "warn")
+    assert found["server/item"]["verdict"] == "skip"
+
+
+def test_a_clock_that_is_wrong(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time
+    monkeypatch.setattr(server_checkup.time, "time", lambda: now() + 600)
+
+    clock = checks(workshop.run("doctor", "--offline"))["server/clock"]
+
+    assert clock["verdict"] == "warn"
+    assert re.fullmatch(r"is 60[0-2] s ahead of the server's", clock["detail"])
