@@ -148,6 +148,14 @@ VERBS: tuple[Verb, ...] = (
         every_target=True,
     ),
     Verb(
+        name="config",
+        summary="Say which values count, and where each of them comes from.",
+        manual="File and line, the environment, another tool's file, or where it was found. The key is never shown.",
+        deed="config:config",
+        examples=("", "--app sales --json -"),
+        every_target=True,
+    ),
+    Verb(
         name="freeze",
         summary="Freeze the app's declared dependencies into requirements.txt, from a fresh virtualenv.",
         manual="The app's own Python and only what the app declares: nothing of this environment leaks in. "

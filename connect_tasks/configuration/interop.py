@@ -69,7 +69,10 @@ def read_interop(root: Path, path: str, read: Read, ours: Collection[str]) -> tu
         values, found = _checked(document, place, said)
         problems += found
         if values:
-            layers.append(Layer(source=f"{file} [{dotted(place)}]" if place else file, values=values))
+            theirs = document.lines_below(place)
+            lines = {key: theirs[word] for key, (word, _) in said.items() if word in theirs}
+            source = f"{file} [{dotted(place)}]" if place else file
+            layers.append(Layer(source=source, values=values, lines=lines))
     return tuple(layers), problems
 
 

@@ -37,7 +37,7 @@ def explain(config: Config, app: App) -> list[tuple[str, object, str]]:
     for layer in config.layers.get((app.name, app.target), ()):
         for key, value in layer.values.items():
             below = [f"{key}.{inner}" for inner in value] if key in TABLES and isinstance(value, Mapping) else [key]
-            sources.update(dict.fromkeys(below, layer.source))
+            sources.update({each: layer.origin(each) for each in below})
     return [(key, value, sources.get(key, "default")) for key, value in _flat(app) if key not in {"name", "target"}]
 
 

@@ -4,7 +4,7 @@ target, and all that is wrong is said at once."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -153,7 +153,7 @@ def _read_nested(document: Document, problems: list[Problem]) -> Declared:
         name=_first_name(document.table(("project", "name")), PurePosixPath(path).name),
         document=document,
         place=TABLE,
-        layer=Layer(source=layer.source, values={**layer.values, "path": path}),
+        layer=replace(layer, values={**layer.values, "path": path}),
         targets=_targets(document, TABLE, problems),
     )
 
@@ -216,7 +216,8 @@ def _layer(
         if key == "path" and key not in keys:
             complaint = "is settled by the app's place in the repository and can't be set here"  # noqa: PLW2901
         problems.append(document.problem((*place, *below), complaint, hint))
-    return Layer(source=f"{document.file} [{dotted(place)}]", values=values)
+    source = f"{document.file} [{dotted(place)}]"
+    return Layer(source=source, values=values, lines=document.lines_below(place))
 
 
 def _targets(document: Document, place: Place, problems: list[Problem]) -> dict[str, Layer]:

@@ -42,6 +42,11 @@ class Document:
         correct = f"correct line {line} of {self.file}" if line else f"correct {self.file}"
         return ConfigurationInvalid(f"{dotted(place)} {message}", where=where, hint=hint or correct)
 
+    def lines_below(self, place: Place) -> dict[str, int]:
+        """Dotted key below the table at `place` -> its line."""
+        size = len(place)
+        return {dotted(found[size:]): line for found, line in self._lines.items() if found[:size] == place != found}
+
     @cached_property
     def _lines(self) -> dict[Place, int]:
         """The first line that speaks of each key.

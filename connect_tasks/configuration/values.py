@@ -91,11 +91,19 @@ class App:
 class Layer:
     """What one table says, read and checked, before it is merged. `source` names the table for people.
 
-    `values` maps the table's keys to values; `test`, `verify` and `process` are mappings of their own.
+    `values` maps the table's keys to values; `test`, `verify` and `process` are mappings of their own. `lines` maps
+    dotted keys to their lines in the file, as far as they are known.
     """
 
     source: str
     values: Mapping[str, object]
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def origin(self, key: str) -> str:
+        """Where a key is said, for people: `pyproject.toml:7 [tool.connect-tasks]`."""
+        line = self.lines.get(key) or self.lines.get(key.partition(".")[0])
+        file, bracket, table = self.source.partition(" [")
+        return f"{file}:{line}{bracket}{table}" if line else self.source
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -225,10 +225,14 @@ def test_explain_names_the_table_that_said_it(tmp_path: Path) -> None:
     text = LAYERS.format(root="polling = true", target='branch = "x"', app='verify.path = "/app"', app_target="")
     config = loaded(tmp_path, text)
     said = {key: (value, source) for key, value, source in explain(config, resolve(config, "a", "t", {}))}
-    assert said["title"] == ("root", "pyproject.toml [tool.connect-tasks]")
-    assert said["branch"] == ("x", "pyproject.toml [tool.connect-tasks.targets.t]")
-    assert said["verify.path"] == ("/app", "pyproject.toml [tool.connect-tasks.apps.a]")
-    assert said["verify.timeout"] == (1.0, "pyproject.toml [tool.connect-tasks]")
+    lines = {
+        line.strip(): number for number, line in enumerate((tmp_path / "pyproject.toml").read_text().splitlines(), 1)
+    }
+    title, branch, path = (lines[line] for line in ('title = "root"', 'branch = "x"', 'verify.path = "/app"'))
+    assert said["title"] == ("root", f"pyproject.toml:{title} [tool.connect-tasks]")
+    assert said["branch"] == ("x", f"pyproject.toml:{branch} [tool.connect-tasks.targets.t]")
+    assert said["verify.path"] == ("/app", f"pyproject.toml:{path} [tool.connect-tasks.apps.a]")
+    assert said["verify.timeout"][1].endswith(" [tool.connect-tasks]")
     assert said["remote"] == ("origin", "default")
     assert said["test.command"] == (None, "default")
     assert "name" not in said

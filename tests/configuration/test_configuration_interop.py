@@ -61,8 +61,8 @@ def test_our_own_table_wins(tmp_path: Path) -> None:
     assert (app.mode, app.entrypoint, app.title) == ("python-fastapi", "main:api", "Ours")
     config = load(tmp_path)
     said = {key: source for key, _, source in explain(config, config.apps[0])}
-    assert said["mode"] == "pyproject.toml [tool.rsconnect]"
-    assert said["title"] == "pyproject.toml [tool.connect-tasks]"
+    assert said["mode"] == "pyproject.toml:2 [tool.rsconnect]"
+    assert said["title"] == "pyproject.toml:7 [tool.connect-tasks]"
 
 
 def test_each_app_has_its_own_files(tmp_path: Path) -> None:
