@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -19,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from .arguments import Options
+from .atomic_file import remove_half_written, write_private
 from .calling import Spelling, respell
 from .configuration import TARGET, App, for_path, load, resolve, resolve_all, resolve_every
 from .console import Console, write
@@ -26,7 +25,9 @@ from .content.evidence import EvidenceStore
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
 from .outcome import Report, several_as_json
 from .repository.git import Git
+from .repository.leftovers import remove_leftovers
 from .run_limit import limited
+from .scratch import scratch
 from .secret import Redactor, Secret
 from .server.connect import Connect
 from .server.server_address import find_server
@@ -97,11 +98,12 @@ def _run_apps(
     apps = _select(verb, options, git.root, directory, environ)
     redact.add(*(Secret(environ[name]) for app in apps for name in app.env if environ.get(name)))
     deed = _deed(verb)
-    with _scratch() as scratch:
+    remove_leftovers(git, {app.path for app in apps})
+    with scratch() as place:
         world = World(
             git=git,
             environ=environ,
-            scratch=scratch,
+            scratch=place,
             cache=cache_directory(environ),
             console=console,
             evidence=_evidence(options, git),
@@ -116,12 +118,12 @@ def _run_apps(
         for number, app in enumerate(apps):
             report = Report(verb=verb.name, app=app.name, target=app.target)
             reports.append(report)
-            place = scratch / str(number)
-            place.mkdir()
+            own = place / str(number)
+            own.mkdir()
             if len(apps) > 1 and not verb.every_target:
                 console.line(f"{app.name}:")
             with limited(app.run_timeout):
-                _do(deed, app, replace(world, scratch=place), report, failing=[report])
+                _do(deed, app, replace(world, scratch=own), report, failing=[report])
 
 
 def _do(deed: Deed, *inventory: object, failing: Iterable[Report]) -> None:
@@ -181,15 +183,6 @@ def cache_directory(environ: Mapping[str, str]) -> Path:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="connect-tasks-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
 def _terminated_as_interrupt() -> Iterator[None]:
     """A CI system cancels with TERM, a person with Ctrl-C: both unwind, so that children end and files are put away."""
 
@@ -241,13 +234,8 @@ def _write_report(verb: Verb, options: Options, reports: list[Report], redact: R
         write(sys.stdout, text)
         return
     path = Path(options.json)
-    temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=".report-")  # 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
+        remove_half_written(path.absolute().parent)
+        write_private(path.absolute(), text)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise ReportUnwritten(f"the report could not be written: {error.strerror}", where=str(path)) from None

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+
+from ..atomic_file import write_private
 
 #: Files kept; each is some 500 bytes, and the newest prove what is likely to be deployed.
 KEPT = 200
@@ -71,10 +71,7 @@ class EvidenceStore:
         directory = self._directories[0]
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{evidence.subject.digest}.json"
-        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".evidence-")  # 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(evidence), file, indent=1, sort_keys=True)
-        Path(temporary).replace(path)
+        write_private(path, json.dumps(asdict(evidence), indent=1, sort_keys=True))
         _forget_oldest(directory)
         return path
 

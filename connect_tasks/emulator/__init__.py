@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,13 @@ def running(
     `data`: the server's directory, kept; None: a temporary one, removed. `options`: further command line arguments.
     `environment`: of the server, instead of ours. `timeout`: seconds until it must answer. Raises NotStarted.
     """
-    with tempfile.TemporaryDirectory(prefix="connect-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(data) if data is not None else Path(scratch) / "data"
+    with ExitStack() as stack:
+        if data is None:
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="connect-", ignore_cleanup_errors=True)))
         versions = ["--connect-version", connect_version] if connect_version else []
         missing = [part for ability in without for part in ("--without", ability)]
         server = start(
-            folder,
+            Path(data),
             git_root,
             port=port,
             api_key=api_key,
@@ -98,7 +99,7 @@ def start(
     data.mkdir(parents=True, exist_ok=True)
     repositories = Path(git_root) if git_root is not None else data / "git"
     said = data / "server.log"
-    with tempfile.TemporaryDirectory(prefix="connect-ready-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=".ready-", dir=data) as scratch:
         ready = Path(scratch) / "ready.json"
         command = [sys.executable, "-m", __name__, "--port", str(port), "--data", str(data)]
         command += ["--git-root", str(repositories), "--ready-file", str(ready), *options]

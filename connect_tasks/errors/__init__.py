@@ -16,6 +16,7 @@ from .computer import (
     FileUnwritten,
     InternalError,
     Interrupted,
+    NoScratch,
     ReportUnwritten,
     RunTooLong,
 )
@@ -137,6 +138,7 @@ __all__ = [
     "ModeUnknown",
     "NameRefused",
     "NoCommits",
+    "NoScratch",
     "NotARepository",
     "NotCommitted",
     "NotInSync",

@@ -71,6 +71,17 @@ class FileUnwritten(Problem):
     code = "CT905"
 
 
+class NoScratch(Problem):
+    """There is no directory for temporary files, or no room in it.
+
+    Why: the candidate is exported and its environments are made there; TMPDIR may name a directory that is gone.
+
+    Next: make room, or point TMPDIR to a directory that can be written.
+    """
+
+    code = "CT906"
+
+
 class Interrupted(Problem):
     """Ctrl-C, or a CI system's cancel.
 

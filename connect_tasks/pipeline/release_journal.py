@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+from ..atomic_file import write_private
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +69,7 @@ class Journal:
     def write(self, entry: Entry) -> Entry:
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".journal-")  # 0600
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(asdict(entry), file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self._path)
+            write_private(self._path, json.dumps(asdict(entry)))
         return entry
 
     def note(self, **changes: Any) -> None:

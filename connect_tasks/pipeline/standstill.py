@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..atomic_file import write_private
 from ..configuration import App
 from ..errors import Problem
 
@@ -59,10 +58,7 @@ def keep_record(app: App, world: World, record: Record) -> None:
     path = _path(app, world.git)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".record-")  # 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(record), file)
-        Path(temporary).replace(path)
+        write_private(path, json.dumps(asdict(record)))
 
 
 def standing_still(app: App, world: World) -> Record | None:

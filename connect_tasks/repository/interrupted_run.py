@@ -1,14 +1,12 @@
 """What a run that was killed left undone, and only that; the next run that writes finishes it first.
 
-Everything is told from git's own state. A kill during `git commit` leaves a private index; one right after it leaves
-the user's index without our files; one after a replayed push leaves HEAD on the commit that another took the place of.
+Everything is told from git's own state. A kill right after `git commit` leaves the user's index without our files; one
+after a replayed push leaves HEAD on the commit that another took the place of. Mere files: see `leftovers`.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import time
 
 from ..configuration import App
 from .git import Git, full_path
@@ -16,9 +14,6 @@ from .git_push import step_back
 from .replay import NotReplayable, Replay, check_replay
 from .tree import GENERATED, Blob
 from .user_index import update_user_index
-
-#: Seconds after which a private index belongs to nobody: no hook takes that long.
-ABANDONED = 24 * 3600.0
 
 
 def finish_interrupted(git: Git, app: App, *, remote_tip: str | None) -> tuple[str, ...]:
@@ -28,7 +23,6 @@ def finish_interrupted(git: Git, app: App, *, remote_tip: str | None) -> tuple[s
     if head is None:
         return ()
     notes = (_index(git, app, head), _replayed(git, app, head, remote_tip))
-    _private_indexes(git)
     return tuple(note for note in notes if note)
 
 
@@ -63,12 +57,6 @@ def _replayed(git: Git, app: App, head: str, tip: str | None) -> str | None:
     except NotReplayable:
         return None
     return f"an earlier run pushed {head[:10]} as a part of {tip[:10]}; {step_back(git, head)}"
-
-
-def _private_indexes(git: Git) -> None:
-    for place in git.git_dir.glob("connect-tasks/commit-*"):
-        if place.is_dir() and time.time() - place.stat().st_mtime > ABANDONED:
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def _staged(git: Git, paths: list[str]) -> dict[str, Blob]:

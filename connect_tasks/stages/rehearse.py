@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from ..repository.git import Git
 from ..repository.git_messages import failed
 from ..repository.tree import GENERATED
 from ..repository.work_tree_commit import commit_work_tree
+from ..scratch import lasting_directory
 from ..secret import Secret
 from ..server.clone_address import repository_name
 from ..server.connect import Connect
@@ -132,7 +132,7 @@ def _setup(app: App, world: World, *, uncommitted: bool) -> Iterator[Scratch]:
     branch = app.branch or head.branch or "main"
     name = repository_name(git.remote_url(app.remote) or git.root.name)
     kept = world.options.keep
-    scratch = Path(tempfile.mkdtemp(prefix="connect-rehearsal-")) if kept else world.scratch / "rehearsal"
+    scratch = lasting_directory("connect-rehearsal-") if kept else world.scratch / "rehearsal"
     repositories = scratch / "git"
     repositories.mkdir(parents=True)
     bare = repositories / f"{name}.git"
