@@ -85,7 +85,8 @@ def survive(
                 assert stage.users_work() == before, "user's work after the death"
                 assert stage.shop.git("merge-base", "--is-ancestor", head, "HEAD", ok=False) == ""
                 if death.signal in {"TERM", "INT"} and run.status >= 0:
-                    assert not any(stage.scratch.iterdir()), "a run that was told to end leaves its scratch"
+                    left = [str(path) for path in stage.scratch.rglob("*")]
+                    assert not left, f"a run that was told to end leaves {left}, and said {run}"
             if live is not None:
                 now = stage.item()["bundle_id"]
                 assert now == live or stage.bundles()[now] in {stage.shop.head, *stage.remote_refs().values()}

@@ -83,7 +83,7 @@ class Stage:
         self.letter = "B" if self.letter == "A" else "A"
         shop = self.shop
         if self.scene.raced:
-            shop.git("pull", "--quiet", "--ff-only")
+            shop.git("pull", "--quiet", "--ff-only", "origin", "main")
         for path, text in files_of(self.scene, self.letter).items():
             shop.write(path, text)
         shop.git("commit", "--quiet", "--message", f"version {self.letter}", "--", *files_of(self.scene, self.letter))
