@@ -102,9 +102,18 @@ def run(
         except BaseException:
             end_group(child)
             raise
-        return Completed(
-            argv=args, status=child.returncode, stdout=b"" if output else _content(out), stderr=_content(err)
-        )
+        said, complained = b"" if output else _content(out), _content(err)
+        if child.returncode != 0 and not said + complained:
+            _require_room(err)
+        return Completed(argv=args, status=child.returncode, stdout=said, stderr=complained)
+
+
+def _require_room(file: IO[bytes]) -> None:
+    """A program that failed without a word may have found no room for it. Raises OSError then."""
+    try:
+        os.write(file.fileno(), bytes(1 << 12))  # not through its buffer, which would fail again when it is closed
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from None
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:

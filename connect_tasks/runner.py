@@ -19,6 +19,7 @@ from typing import Any
 from .arguments import Options
 from .atomic_file import remove_half_written, write_private
 from .calling import Spelling, respell
+from .computer_failures import computer_refused
 from .configuration import TARGET, App, for_path, load, resolve, resolve_all, resolve_every
 from .console import Console, write
 from .content.evidence import EvidenceStore
@@ -55,7 +56,8 @@ def run_verb(
     with _terminated_as_interrupt():
         try:
             if verb.needs_app:
-                _run_apps(verb, options, directory, environ, console, redact, reports)
+                with scratch() as place:  # first of all: whatever else asks for a temporary file gets it there
+                    _run_apps(verb, options, directory, environ, console, redact, reports, place)
             else:
                 _run_alone(verb, options, directory, environ, console, reports)
         except BaseException as error:  # noqa: BLE001  # the one place that catches: every run ends with a report
@@ -93,37 +95,37 @@ def _run_apps(
     console: Console,
     redact: Redactor,
     reports: list[Report],
+    place: Path,
 ) -> None:
     git = Git.discover(directory, environ)
     apps = _select(verb, options, git.root, directory, environ)
     redact.add(*(Secret(environ[name]) for app in apps for name in app.env if environ.get(name)))
     deed = _deed(verb)
     remove_leftovers(git, {app.path for app in apps})
-    with scratch() as place:
-        world = World(
-            git=git,
-            environ=environ,
-            scratch=place,
-            cache=cache_directory(environ),
-            console=console,
-            evidence=_evidence(options, git),
-            connect=partial(_connect, environ=environ, redact=redact),
-            options=options,
-        )
-        if verb.at_once:
-            reports += [Report(verb=verb.name, app=app.name, target=app.target) for app in apps]
-            with limited(sum(app.run_timeout for app in apps)):
-                _do(deed, apps, world, reports, failing=reports)
-            return
-        for number, app in enumerate(apps):
-            report = Report(verb=verb.name, app=app.name, target=app.target)
-            reports.append(report)
-            own = place / str(number)
-            own.mkdir()
-            if len(apps) > 1 and not verb.every_target:
-                console.line(f"{app.name}:")
-            with limited(app.run_timeout):
-                _do(deed, app, replace(world, scratch=own), report, failing=[report])
+    world = World(
+        git=git,
+        environ=environ,
+        scratch=place,
+        cache=cache_directory(environ),
+        console=console,
+        evidence=_evidence(options, git),
+        connect=partial(_connect, environ=environ, redact=redact),
+        options=options,
+    )
+    if verb.at_once:
+        reports += [Report(verb=verb.name, app=app.name, target=app.target) for app in apps]
+        with limited(sum(app.run_timeout for app in apps)):
+            _do(deed, apps, world, reports, failing=reports)
+        return
+    for number, app in enumerate(apps):
+        report = Report(verb=verb.name, app=app.name, target=app.target)
+        reports.append(report)
+        own = place / str(number)
+        own.mkdir()
+        if len(apps) > 1 and not verb.every_target:
+            console.line(f"{app.name}:")
+        with limited(app.run_timeout):
+            _do(deed, app, replace(world, scratch=own), report, failing=[report])
 
 
 def _do(deed: Deed, *inventory: object, failing: Iterable[Report]) -> None:
@@ -205,6 +207,9 @@ def _as_problem(error: BaseException) -> Problem:
         return error
     if isinstance(error, KeyboardInterrupt):
         return Interrupted("interrupted", hint="run the same command again: it goes on where this one stopped")
+    refused = computer_refused(error) if isinstance(error, OSError) else None
+    if refused is not None:
+        return refused
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in last)
     return InternalError(
@@ -238,4 +243,8 @@ def _write_report(verb: Verb, options: Options, reports: list[Report], redact: R
         remove_half_written(path.absolute().parent)
         write_private(path.absolute(), text)
     except OSError as error:
-        raise ReportUnwritten(f"the report could not be written: {error.strerror}", where=str(path)) from None
+        raise ReportUnwritten(
+            f"the report could not be written: {error.strerror}",
+            where=str(path),
+            hint="--json FILE, in a directory that exists and has room",
+        ) from None

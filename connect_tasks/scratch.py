@@ -7,6 +7,7 @@ a directory whose lock can be had belongs to nobody any more.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -36,11 +37,11 @@ def scratch() -> Iterator[Path]:
         lock = _lock(_lock_of(path))
         path.mkdir(mode=0o700)
     except OSError as error:
-        raise NoScratch(
-            f"there is no place for temporary files: {error.strerror or error}",
-            where=os.environ.get("TMPDIR") or "TMPDIR",
-            hint="export TMPDIR=DIRECTORY, one that exists and has room",
-        ) from None
+        # Where no directory will do, tempfile says so with all their names.
+        why = "nowhere may one be made" if error.errno == errno.ENOENT else error.strerror
+        hint = "export TMPDIR=DIRECTORY, one that exists and has room, then run the same command again"
+        where = os.environ.get("TMPDIR") or "TMPDIR"
+        raise NoScratch(f"there is no place for temporary files: {why}", where=where, hint=hint) from None
     before, tempfile.tempdir = tempfile.tempdir, str(path)
     try:
         yield path

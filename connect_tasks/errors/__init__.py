@@ -12,6 +12,7 @@ from __future__ import annotations
 from .computer import (
     CommandMissing,
     CommandTimedOut,
+    ComputerRefused,
     EmulatorMissing,
     FileUnwritten,
     InternalError,
@@ -106,6 +107,7 @@ __all__ = [
     "CommandTimedOut",
     "CommitFailed",
     "CommitNotLive",
+    "ComputerRefused",
     "ConfigurationInvalid",
     "ConfigurationMissing",
     "ContentAmbiguous",

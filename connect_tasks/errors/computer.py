@@ -82,6 +82,17 @@ class NoScratch(Problem):
     code = "CT906"
 
 
+class ComputerRefused(Problem):
+    """The computer refused: no room, no right to write, no more open files. Its own words are in the message.
+
+    Why: a full disk, somebody else's files, or a limit of the system.
+
+    Next: what the hint says; then run the same command again: it goes on where this one stopped.
+    """
+
+    code = "CT907"
+
+
 class Interrupted(Problem):
     """Ctrl-C, or a CI system's cancel.
 

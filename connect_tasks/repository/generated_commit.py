@@ -18,6 +18,7 @@ from pathlib import Path
 
 from .. import process
 from ..atomic_file import write_file
+from ..computer_failures import cure_of
 from ..configuration import App
 from ..errors import CommandTimedOut, CommitFailed, HookRewrote, IdentityMissing, NoCommits, Problem
 from .git import Git, at, blob_id, full_path
@@ -184,7 +185,7 @@ def _refused(git: Git, plan: _Plan, done: process.Completed) -> Problem:
         return CommitFailed("a commit was made while our hooks ran; nothing of ours was committed", hint=AGAIN)
     return CommitFailed(
         f"git commit was refused: {words or f'status {done.status}'}",
-        hint="mend what the hook names, then run the same command again",
+        hint=cure_of(words) or "mend what the hook names, then run the same command again",
     )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..computer_failures import cure_of
 from ..errors import GitFailed, NotARepository, Problem, RemoteUnreachable, RepositoryUntrusted
 from ..process import Completed
 
@@ -40,7 +41,8 @@ def failed(completed: Completed) -> GitFailed:
     """The problem for a git command that should not have failed."""
     verb = next((part for part in completed.argv[1:] if not part.startswith("-")), "")
     return GitFailed(
-        f"git {verb} failed: {own_words(completed.error_text) or f'status {completed.status}'}", hint="git fsck"
+        f"git {verb} failed: {own_words(completed.error_text) or f'status {completed.status}'}",
+        hint=cure_of(completed.error_text) or "git fsck",
     )
 
 

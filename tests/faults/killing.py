@@ -56,9 +56,11 @@ def calm(stage: Stage, zygote: Zygote) -> Calm:
     return found
 
 
-def release(stage: Stage, zygote: Zygote, *, death: Death | None = None, traced: bool = False) -> Run:
-    arguments = ["release", *stage.scene.arguments]
-    return zygote.run(arguments, cwd=stage.shop.root, environ=stage.shop.environ, death=death, traced=traced)
+def release(
+    stage: Stage, zygote: Zygote, *, death: Death | None = None, traced: bool = False, clock: float = 0.0
+) -> Run:
+    arguments, root, environ = ["release", *stage.scene.arguments], stage.shop.root, stage.shop.environ
+    return zygote.run(arguments, cwd=root, environ=environ, death=death, traced=traced, clock=clock)
 
 
 def survive(

@@ -48,11 +48,13 @@ class Zygote:
         environ: Mapping[str, str],
         death: Death | None = None,
         traced: bool = False,
+        clock: float = 0.0,
     ) -> Run:
         order = {
             "arguments": list(arguments),
             "cwd": str(cwd),
             "environ": dict(environ),
+            "clock": clock,
             "out": str(self._out),
             "death": asdict(death) if death else None,
             "trace": str(self._trace) if traced else None,

@@ -134,6 +134,12 @@ def hurry(patience: float) -> None:
         setattr(loaded, name, value)
 
 
+def jump(seconds: float) -> None:
+    """After a few looks at it, the wall clock is another."""
+    real, looks = time.time, iter(range(1_000_000))
+    time.time = lambda: real() + (seconds if next(looks) > 4 else 0.0)
+
+
 def run(order: dict[str, Any]) -> int:
     """In the child: the run itself."""
     os.chdir(order["cwd"])
@@ -149,6 +155,8 @@ def run(order: dict[str, Any]) -> int:
     death = order.get("death")
     if death or order.get("trace"):
         sys.addaudithook(Points(death, Path(order["trace"]) if order.get("trace") else None))
+    if order["clock"]:
+        jump(order["clock"])
     main = import_module("connect_tasks.cli").main
     try:
         return int(main(order["arguments"]))
