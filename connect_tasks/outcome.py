@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .content.manifest_changes import ManifestChange  # at run time it would bring pathspec along, for each verb
 
 SCHEMA = 1
+#: The exit code of a plan that is not empty; no error.
+PENDING = 2
+#: Exit codes, the one that a person must look at first in front: of several apps it is the run's.
+GRAVEST = (130, 4, 1, 5, 75, 3, PENDING)
 
 
 class Result(str, Enum):
@@ -67,11 +71,19 @@ class Report:
     changes: list[ManifestChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     state: Mapping[str, Any] | None = None  # of `status`: see `LiveState.as_json`
+    plan: Mapping[str, Any] | None = None  # of `plan`: see `Planned.as_json`
     error: Problem | None = None
 
     def fail(self, problem: Problem) -> None:
         self.result = Result.FAILED
         self.error = problem
+
+    @property
+    def exit_code(self) -> int:
+        """Of the verbs: that of the error, or 2 for a plan with something in it."""
+        if self.error is not None:
+            return self.error.exit_code
+        return PENDING if self.plan is not None and self.plan["actions"] else 0
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -89,6 +101,7 @@ class Report:
             "changes": [asdict(change) for change in self.changes],
             "notes": list(self.notes),
             **({} if self.state is None else {"state": dict(self.state)}),
+            **({} if self.plan is None else {"plan": dict(self.plan)}),
             "error": None if self.error is None else error_as_json(self.error),
         }
 
@@ -112,6 +125,12 @@ def summarise(results: Iterable[Result]) -> Result:
         if result in found:
             return result
     return Result.NOOP
+
+
+def exit_code(reports: Iterable[Report]) -> int:
+    """Of a run over several apps: what another try would not cure goes before what it may, and that before drift."""
+    codes = {report.exit_code for report in reports}
+    return next((code for code in GRAVEST if code in codes), max(codes, default=0))
 
 
 def several_as_json(verb: str, reports: Iterable[Report]) -> Mapping[str, Any]:

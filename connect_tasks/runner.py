@@ -24,7 +24,7 @@ from .configuration import TARGET, App, for_path, load, resolve, resolve_all, re
 from .console import Console, write
 from .content.evidence import EvidenceStore
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
-from .outcome import Report, several_as_json
+from .outcome import Report, exit_code, several_as_json
 from .repository.git import Git
 from .repository.leftovers import remove_leftovers
 from .run_limit import limited
@@ -75,7 +75,7 @@ def run_verb(
     except ReportUnwritten as problem:
         console.problem(problem)
         reports[-1].error = reports[-1].error or problem
-    return max((report.error.exit_code for report in reports if report.error), default=0)
+    return exit_code(reports)
 
 
 def _problems(reports: Iterable[Report]) -> dict[Problem, list[str]]:

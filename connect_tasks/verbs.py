@@ -15,7 +15,7 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType(
     {
         0: "done, or nothing to do",
         1: "failed",
-        2: "changes pending or drift (check, status)",
+        2: "changes pending or drift (plan, check, status)",
         3: "live but unhealthy (status)",
         4: "usage or configuration",
         5: "another run holds the lock",
@@ -225,6 +225,16 @@ VERBS: tuple[Verb, ...] = (
         deed="release:release",
         own=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _PULL_REQUEST, _FORCE),
         examples=("", "--target production --json report.json", "--upgrade"),
+    ),
+    Verb(
+        name="plan",
+        summary="Say what `release` would do, by the very actions that it performs, and change nothing.",
+        manual="Files are generated in a scratch directory. Shown are what would move in requirements.txt and "
+        "manifest.json, the commit, the push with your own commits that go along, and the calls of the server. "
+        "Exit code 0: nothing to do; 2: changes are pending.",
+        deed="plan:plan",
+        own=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _PULL_REQUEST, _FORCE),
+        examples=("", "--target production --json -", "--upgrade"),
     ),
     Verb(
         name="status",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..configuration import App
 from ..content.candidate import Candidate, lay_over
 from ..errors import HookRewrote
@@ -16,11 +18,8 @@ from .shipping import ship
 
 def release_from_source(app: App, world: World, report: Report) -> None:
     """Freeze, describe, test, commit, push, deploy and verify `app`; what is done already is not done again."""
-    with world.console.stage(report, "facts") as stage:
-        facts = gather(app, world)
-        report.notes += facts.repository.warnings
-        stage.detail = f"{facts.repository.branch} at {facts.candidate.commit[:10]}, {facts.connect.url}"
-    candidate, changes = _generate(app, world, report, facts)
+    facts = find_facts(app, world, report)
+    candidate, changes = generate(app, world, report, facts)
     try:
         ship(app, world, report, facts, candidate, changes)
     except HookRewrote as rewritten:
@@ -33,7 +32,18 @@ def release_from_source(app: App, world: World, report: Report) -> None:
         ship(app, world, report, facts, described, changes)
 
 
-def _generate(app: App, world: World, report: Report, facts: Facts) -> tuple[Candidate, tuple[PinChange, ...]]:
+def find_facts(app: App, world: World, report: Report, *, ask: Callable[[App, World], Facts] = gather) -> Facts:
+    """The facts pass as a stage of the report."""
+    with world.console.stage(report, "facts") as stage:
+        facts = ask(app, world)
+        report.notes += facts.repository.warnings
+        stage.detail = f"{facts.repository.branch} at {facts.candidate.commit[:10]}, {facts.connect.url}"
+    return facts
+
+
+def generate(app: App, world: World, report: Report, facts: Facts) -> tuple[Candidate, tuple[PinChange, ...]]:
+    """The candidate with its generated files as they would ship, and the pins that moved. Writes to the scratch
+    only."""
     candidate: Candidate = facts.candidate
     changes: tuple[PinChange, ...] = ()
     if facts.python is not None:

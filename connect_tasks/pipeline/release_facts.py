@@ -46,10 +46,19 @@ class Facts:
 
 
 def gather(app: App, world: World) -> Facts:
-    """Ask git, the server and this machine. Raises one `Problem`, or all of them together as `Problems`."""
-    problems: list[Problem] = []
-    repository = survey_settled(app, world, allow_dirty=world.options.allow_dirty)
-    problems += repository.problems
+    """Ask git, the server and this machine, after what a killed run left is finished. Raises one `Problem`, or all of
+    them together as `Problems`."""
+    return gather_around(survey_settled(app, world, allow_dirty=world.options.allow_dirty), app, world)
+
+
+def gather_only(app: App, world: World) -> Facts:
+    """The same, with nothing changed in this clone but remote-tracking refs."""
+    return gather_around(survey(world.git, app, allow_dirty=world.options.allow_dirty), app, world)
+
+
+def gather_around(repository: RepositoryFacts, app: App, world: World) -> Facts:
+    """The same, where the repository is surveyed already."""
+    problems: list[Problem] = list(repository.problems)
     problems += missing_variables(app, world)
     here = _collected(problems, lambda: _here(app, world, repository, problems))
     linkable = repository.remote_url is not None or app.repository is not None

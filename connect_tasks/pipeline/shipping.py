@@ -19,7 +19,7 @@ from ..server.connect import RepositorySettings
 from ..server.server_drift import VARIABLE
 from ..world import World
 from .actions import Action, SendVariables, Shipment
-from .app_tests import plan_tests
+from .app_tests import TestPlan, plan_tests
 from .performance import Performance, journal_of, note_shipment, perform
 from .release_facts import Facts, is_live
 from .release_plan import Decided, plan_release
@@ -71,11 +71,35 @@ def untested_trailer(reason: str | None) -> dict[str, str]:
     return {} if reason is None else {"Connect-Untested": reason}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A release as it was decided on: what is left to do, on what, and how far it has come already."""
+
+    facts: Facts
+    candidate: Candidate
+    tests: TestPlan
+    actions: tuple[Action, ...]
+    shipment: Shipment
+    live_bundle: str | None  # of what is live as it shall be
+    notes: tuple[str, ...] = ()  # what is left as somebody made it
+
+
 def ship(
     app: App, world: World, report: Report, facts: Facts, candidate: Candidate, changes: Sequence[PinChange] = ()
 ) -> None:
     """Plan what is left and perform it. Raises the `Problem` of the action that failed; the report says what is
     done."""
+    proposal = propose(app, world, facts, candidate, changes)
+    begin(world, report, proposal)
+    if not proposal.actions:
+        end_as_it_was(app, world, report, proposal)
+        return
+    done = perform(proposal.actions, proposal.shipment, performance_of(app, world, proposal), report)
+    end_changed(app, world, report, proposal, done)
+
+
+def propose(app: App, world: World, facts: Facts, candidate: Candidate, changes: Sequence[PinChange] = ()) -> Proposal:
+    """What is left to do, decided and not done. Raises where somebody's decision on the server stands against it."""
     ships = shipped_tree(app, world, candidate)
     tests = plan_tests(app, world.git, candidate, facts.python, ships=ships)
     untested = world.options.no_test
@@ -97,9 +121,6 @@ def ship(
     )
     actions = plan_release(app, facts, decided)
     notes = _left_alone(app, world, facts, decided, actions, ships)
-    report.notes += notes
-    for note in notes:
-        world.console.note(note)
     content = facts.server.content
     shipment = Shipment(
         app_tree=ships,
@@ -109,31 +130,58 @@ def ship(
         live_commit=facts.server.live_commit if found.live else None,
         notes=(f"not tested: {untested}",) if untested is not None else (),
     )
-    live_bundle = content.bundle if content and found.live else None
-    note_shipment(report, replace(shipment, bundle=live_bundle), facts.connect)
-    if not actions:
-        if not notes:
-            _remember(app, world, report, facts, tree=facts.head_tree, link=facts.server.repository)
-        report.result = Result.NOOP
-        world.console.note(f"nothing to do: {report.live_commit} is live at {report.url}")
-        return
-    performance = Performance(
+    return Proposal(
+        facts=facts,
+        candidate=candidate,
+        tests=tests,
+        actions=actions,
+        shipment=shipment,
+        live_bundle=content.bundle if content and found.live else None,
+        notes=notes,
+    )
+
+
+def begin(world: World, report: Report, proposal: Proposal) -> None:
+    """Put into the report what is known before anything is done."""
+    report.notes += proposal.notes
+    for note in proposal.notes:
+        world.console.note(note)
+    note_shipment(report, replace(proposal.shipment, bundle=proposal.live_bundle), proposal.facts.connect)
+
+
+def performance_of(app: App, world: World, proposal: Proposal) -> Performance:
+    """What the actions of a proposal need besides themselves."""
+    facts = proposal.facts
+    return Performance(
         app=app,
         world=world,
-        candidate=candidate,
+        candidate=proposal.candidate,
         python=facts.python,
-        tests=tests,
+        tests=proposal.tests,
         untracked=facts.repository.untracked,
         connect=facts.connect,
         drafts=facts.server.drafts,
         owner=facts.server.user.guid,
     )
-    done = perform(actions, shipment, performance, report)
+
+
+def end_as_it_was(app: App, world: World, report: Report, proposal: Proposal) -> None:
+    """The good end of a release that had nothing to do."""
+    facts = proposal.facts
+    if not proposal.notes:
+        _remember(app, world, report, facts, tree=facts.head_tree, link=facts.server.repository)
+    report.result = Result.NOOP
+    world.console.note(f"nothing to do: {report.live_commit} is live at {report.url}")
+
+
+def end_changed(app: App, world: World, report: Report, proposal: Proposal, done: Shipment) -> None:
+    """The good end of a release whose actions are all performed."""
+    facts = proposal.facts
     report.result = Result.CHANGED
     for note in done.notes:
         world.console.note(note)
-    if done.live_commit is not None and not notes:
-        tree = facts.head_tree if app.deploy_branch else ships
+    if done.live_commit is not None and not proposal.notes:
+        tree = facts.head_tree if app.deploy_branch else proposal.shipment.app_tree
         _remember(app, world, report, facts, tree=tree, link=facts.server.wanted_link)
 
 

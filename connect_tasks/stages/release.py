@@ -12,7 +12,7 @@ def release(app: App, world: World, report: Report) -> None:
     """Freeze, describe, test, commit, push, deploy and verify `app`; what is done already is not done again."""
     record = standing_still(app, world)
     if record is not None:
-        _say_still(world, report, record)
+        say_still(world, report, record)
         return
     from ..pipeline.full_release import (
         release_from_source,  # the heavy half: not needed to find that nothing is to be done
@@ -21,7 +21,8 @@ def release(app: App, world: World, report: Report) -> None:
     release_from_source(app, world, report)
 
 
-def _say_still(world: World, report: Report, record: Record) -> None:
+def say_still(world: World, report: Report, record: Record) -> None:
+    """The good end of a run that finds all as the last release left it."""
     with world.console.stage(report, "facts") as stage:
         stage.result, stage.detail = Result.NOOP, "as the last release left it: tree, remote, server"
     report.result = Result.NOOP
