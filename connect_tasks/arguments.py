@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .errors import UsageWrong
-from .verbs import EXIT_CODES, JSON, NAMES, VERBS, Argument, Verb, verb
+from .verbs import EXIT_CODES, NAMES, VERBS, Argument, Verb, verb
 
 PROGRAM = "python -m connect_tasks"
 WIDTH = 100
@@ -25,6 +25,7 @@ class Options:
     target: str | None = None
     path: str | None = None
     json: str | None = None
+    html: str | None = None
     upgrade: tuple[str, ...] = ()  # "" among them: everything
     offline: bool = False
     evidence: str | None = None
@@ -82,7 +83,7 @@ def parse(which: Verb, arguments: Sequence[str], *, program: str) -> Options:
     """The arguments of one verb. Raises `UsageWrong`; `--help` prints and raises SystemExit(0)."""
     parser = _Parser(prog=program, description=_wrapped(which.summary, which.manual), epilog=_epilog(which, program))
     _add(parser, "which app", which.which)
-    _add(parser, "how", (*which.own, JSON))
+    _add(parser, "how", (*which.own, *which.reports))
     values = vars(parser.parse_args(list(arguments)))
     values["upgrade"] = tuple(values.get("upgrade") or ())
     return Options(**values)
@@ -107,7 +108,7 @@ def _overview() -> argparse.ArgumentParser:
             (f"each has its own manual: {PROGRAM} VERB --help", "", _wrapped(_ENVIRONMENT), "", _exit_codes())
         ),
     )
-    top.add_argument("--version", action="version", version=f"connect-tasks {_version()}")
+    top.add_argument("--version", action="version", version=f"connect-tasks {own_version()}")
     top.add_argument("--explain", metavar="CT###", action=_Explain, help="what a code means, why, and what to do next")
     return top
 
@@ -143,7 +144,8 @@ def _epilog(which: Verb, program: str) -> str:
     return "\n".join(("examples:", *examples, "", _wrapped(_ENVIRONMENT), "", _exit_codes()))
 
 
-def _version() -> str:
+def own_version() -> str:
+    """The version that is installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

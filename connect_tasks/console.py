@@ -49,6 +49,7 @@ class Console:
         self._lock = threading.RLock()  # the heartbeat writes from a thread of its own
         self._live: LiveLine | None = None
         self._flashed: deque[str] = deque(maxlen=TAIL)
+        self._report: Report | None = None
 
     # while it runs --------------------------------------------------------------------------------------------------
 
@@ -57,6 +58,7 @@ class Console:
         """Time a stage into the report, and show it: live while it runs, one line when it is over."""
         explained = False
         self._flashed.clear()
+        self._report = report
         try:
             with recorded(report, name) as stage, self._alive(name):
                 yield stage
@@ -72,6 +74,8 @@ class Console:
             shown = self.clean(_last_drawn(line)).rstrip()
             if not shown:
                 continue
+            if self._report is not None:
+                self._report.log.append(shown)
             if self.progress(shown):
                 self._flashed.append(shown)
             else:

@@ -5,6 +5,7 @@ The JSON report has schema 1 and is written on failure too, see `Report.as_json`
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,8 @@ SCHEMA = 1
 PENDING = 2
 #: Exit codes, the one that a person must look at first in front: of several apps it is the run's.
 GRAVEST = (130, 4, 1, 5, 75, 3, PENDING)
+#: Lines of a run's log that are kept.
+LOG = 2000
 
 
 class Result(str, Enum):
@@ -73,6 +76,9 @@ class Report:
     state: Mapping[str, Any] | None = None  # of `status`: see `LiveState.as_json`
     plan: Mapping[str, Any] | None = None  # of `plan`: see `Planned.as_json`
     error: Problem | None = None
+    # For the page alone:
+    diffs: dict[str, str] = field(default_factory=dict)  # path -> unified diff of a generated file
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=LOG))  # lines of others: server, tests, git
 
     def fail(self, problem: Problem) -> None:
         self.result = Result.FAILED

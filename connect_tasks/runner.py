@@ -7,16 +7,18 @@ import signal
 import sys
 import tempfile
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .arguments import Options
+from .arguments import Options, own_version
 from .atomic_file import remove_half_written, write_private
 from .calling import Spelling, respell
 from .computer_failures import computer_refused
@@ -70,11 +72,12 @@ def run_verb(
         console.problem(problem, of=", ".join(of) if len(reports) > 1 and len(of) < len(reports) else "")
     if not verb.every_target:  # its lines are the recap
         console.recap(reports)
-    try:
-        _write_report(verb, options, reports, redact)
-    except ReportUnwritten as problem:
-        console.problem(problem)
-        reports[-1].error = reports[-1].error or problem
+    for write_one in (_write_report, _write_page):
+        try:
+            write_one(verb, options, reports, redact)
+        except ReportUnwritten as problem:
+            console.problem(problem)
+            reports[-1].error = reports[-1].error or problem
     return exit_code(reports)
 
 
@@ -225,7 +228,7 @@ def _redacted(data: Any, redact: Redactor) -> Any:
         return redact(data)
     if isinstance(data, Mapping):
         return {redact(key): _redacted(value, redact) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
+    if isinstance(data, (list, tuple, deque)):
         return [_redacted(value, redact) for value in data]
     return data
 
@@ -238,7 +241,21 @@ def _write_report(verb: Verb, options: Options, reports: list[Report], redact: R
     if options.json == "-":
         write(sys.stdout, text)
         return
-    path = Path(options.json)
+    _write_file(Path(options.json), text)
+
+
+def _write_page(verb: Verb, options: Options, reports: list[Report], redact: Redactor) -> None:
+    if options.html is None:
+        return
+    from .html_report import render
+
+    told = [{**report.as_json(), "diffs": report.diffs, "log": report.log} for report in reports]
+    when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    _write_file(Path(options.html), render(verb.name, _redacted(told, redact), when=when, version=own_version()))
+
+
+def _write_file(path: Path, text: str) -> None:
+    """All of it or nothing, readable by its owner alone."""
     try:
         remove_half_written(path.absolute().parent)
         write_private(path.absolute(), text)
@@ -246,5 +263,5 @@ def _write_report(verb: Verb, options: Options, reports: list[Report], redact: R
         raise ReportUnwritten(
             f"the report could not be written: {error.strerror}",
             where=str(path),
-            hint="--json FILE, in a directory that exists and has room",
+            hint="--json FILE or --html FILE, in a directory that exists and has room",
         ) from None

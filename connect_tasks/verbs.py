@@ -61,7 +61,12 @@ class Verb:
     @property
     def arguments(self) -> tuple[Argument, ...]:
         """All that it knows: which app, its own, the report."""
-        return (*self.which, *self.own, JSON)
+        return (*self.which, *self.own, *self.reports)
+
+    @property
+    def reports(self) -> tuple[Argument, ...]:
+        """Those that say where its account goes."""
+        return (JSON, HTML) if self.needs_app else (JSON,)
 
 
 def _reason(text: str) -> str:
@@ -95,6 +100,7 @@ WHICH = (
     _argument("--path", metavar="DIR", help="an app by its directory, where there is no configuration"),
 )
 JSON = _argument("--json", metavar="FILE", help="write the report as JSON to FILE, or to standard output with -")
+HTML = _argument("--html", metavar="FILE", help="write the report as one self-contained page to FILE")
 _UPGRADE = _argument(
     "--upgrade",
     action="append",

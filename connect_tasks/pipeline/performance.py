@@ -14,6 +14,7 @@ from itertools import groupby
 
 from ..configuration import App
 from ..content.candidate import Candidate
+from ..diffs import diff_of
 from ..outcome import Report, Result, Stage
 from ..repository.deploy_branch import commit_to_deploy_branch, push_deploy_branch
 from ..repository.generated_backup import keep_backup
@@ -67,6 +68,8 @@ class Performance:
 def perform(actions: Sequence[Action], shipment: Shipment, performance: Performance, report: Report) -> Shipment:
     """Do a plan. Raises the `Problem` of the action that failed; those before it are done, and in the report."""
     world, app = performance.world, performance.app
+    if world.options.html:
+        report.diffs.update(_diffs(actions, performance))
     held = False  # from the commit to the verdict on the push
     with ExitStack() as repository, ExitStack() as content:
         for stage_name, group in groupby(actions, key=lambda action: action.stage):
@@ -84,6 +87,16 @@ def perform(actions: Sequence[Action], shipment: Shipment, performance: Performa
                     stage.result = Result.CHANGED if stage_name not in {"test", "verify"} else Result.OK
                 stage.detail = stage.detail or _said(stage_name, shipment)
     return shipment
+
+
+def _diffs(actions: Sequence[Action], performance: Performance) -> dict[str, str]:
+    """What a commit of the generated files changes in them."""
+    app, git = performance.app, performance.world.git
+    files = next((action.files for action in actions if isinstance(action, CommitGenerated)), {})
+    there = git.tree(performance.candidate.commit, app.path) if files else {}
+    old = git.read(there[name].oid for name in files if name in there)
+    before = {name: old[there[name].oid] if name in there else None for name in files}
+    return {name: diff_of(name, before[name], content) for name, content in files.items() if before[name] != content}
 
 
 def note_shipment(report: Report, shipment: Shipment, connect: Connect | None) -> None:
