@@ -10,7 +10,7 @@ from pathlib import Path
 from .arguments import command_line
 from .calling import spelling
 from .console import Console, write
-from .errors import Problem
+from .errors import Interrupted, Problem
 from .runner import run_verb
 from .secret import Redactor
 
@@ -23,5 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Problem as problem:
         Console(sys.stderr, Redactor.of_environment(os.environ), os.environ).problem(problem)
         return problem.exit_code
+    except KeyboardInterrupt:  # one more, while the first was being told
+        return Interrupted.exit_code
     finally:
         write(sys.stdout, "")  # whoever hung up must not change the exit code

@@ -117,16 +117,17 @@ def _require_room(file: IO[bytes]) -> None:
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End a child's whole session: TERM, a grace, KILL. A git told to end removes its own lock files."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    """End a child's whole session: TERM, a grace, KILL. A git told to end removes its own lock files. A second
+    interrupt ends the grace."""
+    try:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, number)
+            os.killpg(child.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(GRACE)
-            break
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)  # grandchildren that outlived their parent
-    child.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)  # grandchildren too, which may outlive their parent
+        child.wait()
 
 
 class _Follower:

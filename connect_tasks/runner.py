@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import tempfile
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from .arguments import Options, own_version
@@ -26,6 +23,7 @@ from .configuration import TARGET, App, for_path, load, resolve, resolve_all, re
 from .console import Console, write
 from .content.evidence import EvidenceStore
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
+from .interrupts import terminated_as_interrupt
 from .outcome import Report, exit_code, several_as_json
 from .repository.git import Git
 from .repository.leftovers import remove_leftovers
@@ -55,7 +53,7 @@ def run_verb(
     reports: list[Report] = []
     if options.source is not None:
         directory /= options.source
-    with _terminated_as_interrupt():
+    with terminated_as_interrupt():
         try:
             if verb.needs_app:
                 with scratch() as place:  # first of all: whatever else asks for a temporary file gets it there
@@ -185,24 +183,6 @@ def cache_directory(environ: Mapping[str, str]) -> Path:
         return Path(environ["CONNECT_TASKS_CACHE"])
     home = environ.get("XDG_CACHE_HOME") or (Path(environ["HOME"]) / ".cache" if environ.get("HOME") else None)
     return Path(home or tempfile.gettempdir()) / "connect-tasks"
-
-
-@contextmanager
-def _terminated_as_interrupt() -> Iterator[None]:
-    """A CI system cancels with TERM, a person with Ctrl-C: both unwind, so that children end and files are put away."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signature of a handler
-        raise KeyboardInterrupt
-
-    try:
-        previous = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread: whoever runs us handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _as_problem(error: BaseException) -> Problem:

@@ -204,12 +204,15 @@ def _private_index(git: Git) -> Iterator[Path]:
     diff` from reading every file."""
     place = git.git_dir / "connect-tasks"
     place.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="commit-", dir=place) as scratch:
-        private = Path(scratch, "index")
+    scratch = Path(tempfile.mkdtemp(prefix="commit-", dir=place))
+    try:
+        private = scratch / "index"
         users = git.index_file
         if users.exists():
             shutil.copy2(users, private)  # with its time, by which git tells which entries it must look at again
         yield private
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)  # a git that is just being killed may write there yet
 
 
 @contextmanager

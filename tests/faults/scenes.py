@@ -33,6 +33,10 @@ CANARY = "canary-7c0ffee5-of-the-variable"
 FLEETING = re.compile(r"^(objects|logs)/|^(FETCH_HEAD|ORIG_HEAD|COMMIT_EDITMSG|index|gitk\.cache|packed-refs)$|^refs/")
 
 
+#: The file by which `tempfile` finds out, for some 50 microseconds, whether it may write somewhere. It is Python's own.
+PROBE = re.compile(r"[a-z0-9_]{8}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scene:
     """A kind of release. `new`: each run is the first of a new item; else versions A and B take turns."""
@@ -149,7 +153,7 @@ class Stage:
             "refs": sorted({re.sub(r"\d+", "N", ref) for ref in refs}),
             "status": shop.git("status", "--porcelain", "--untracked-files=all").splitlines(),
             "git": sorted({settled(path) for path in files_in(shop.root / ".git") if not FLEETING.match(path)}),
-            "scratch": sorted(files_in(self.scratch)) + sorted(path.name for path in self.scratch.iterdir()),
+            "scratch": sorted(path.name for path in self.scratch.rglob("*") if not PROBE.fullmatch(path.name)),
         }
         head, new = shop.head, self.seen["remote"]
         remote = self.remote_refs()

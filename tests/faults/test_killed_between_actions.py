@@ -54,7 +54,7 @@ def survive_deaths(scene: Scene, place: Callable[[], Stage], zygote: Zygote, led
             print(f"CONNECT_TASKS_SEED={ledger.seed} repeats this; {scene.name}: {chain}, {where}\n{failure}")
             stage = None
         stage = None if scene.new else stage
-    ledger.keep()
+        ledger.keep()  # each time: whoever stops a long run keeps what it has shown
     assert not failures, f"{len(failures)} of {plan.number} deaths were not survived, see above"
 
 

@@ -97,6 +97,7 @@ def survive_kills(stage: Stage, zygote: Zygote, quiet: Calm, number: int, ledger
             different = {key: (value, state.get(key)) for key, value in expected.items() if state.get(key) != value}
             assert not different, f"{different}: {told}"
             assert (row.lost, row.secrets) == (0, 0), told
+        ledger.keep()
 
 
 def kill_many(number: int, server: Running, zygote: Zygote, place: Path, home: Path) -> None:

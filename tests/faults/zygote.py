@@ -158,10 +158,7 @@ def run(order: dict[str, Any]) -> int:
     if order["clock"]:
         jump(order["clock"])
     main = import_module("connect_tasks.cli").main
-    try:
-        return int(main(order["arguments"]))
-    except KeyboardInterrupt:
-        return 130
+    return int(main(order["arguments"]))
 
 
 def main() -> None:
