@@ -62,7 +62,7 @@ def remove_abandoned(place: Path) -> None:
     started in a home of their own (an app's tests that hang)."""
     for path in place.glob(f"{PREFIX}*"):
         directory = path.with_suffix("") if path.suffix == ".lock" else path
-        if not _is_ours(path):
+        if not _is_ours(path) or (os.path.lexists(directory) and not _is_ours(directory)):
             continue
         if not _lock_of(directory).exists():  # of a version that had none
             if time.time() - path.lstat().st_mtime > ABANDONED:

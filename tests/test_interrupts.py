@@ -53,8 +53,8 @@ def test_a_second_interrupt_ends_the_patience_with_a_child(tmp_path: Path, monke
     child = subprocess.Popen([sys.executable, "-c", stubborn], start_new_session=True, stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
-    with subprocess.Popen([sys.executable, "-c", f"import os, time; time.sleep(0.5); os.kill({os.getpid()}, 15)"]):
-        with pytest.raises(KeyboardInterrupt):
-            told_to_end(lambda: process.end_group(child))
+    impatient = f"import os, time; time.sleep(0.5); os.kill({os.getpid()}, 15)"
+    with subprocess.Popen([sys.executable, "-c", impatient]), pytest.raises(KeyboardInterrupt):
+        told_to_end(lambda: process.end_group(child))
     child.stdout.close()
     assert child.returncode == -signal.SIGKILL
