@@ -46,6 +46,9 @@ class Options:
     pre_commit: bool = False
     ci: str | None = None
     work_tree: bool = False
+    jobs: int = 1
+    changed_since: str | None = None
+    matrix: str | None = None
 
 
 class _Parser(argparse.ArgumentParser):

@@ -10,7 +10,7 @@ import shutil
 import textwrap
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 HEARTBEAT = 30.0
 #: Lines of somebody else's that were only flashed on the live line, and are shown after all when their stage fails.
 TAIL = 20
+#: Apps of a run that are all listed in the recap.
+LISTED = 30
 _MARKS = {Result.OK: "✓", Result.NOOP: "·", Result.CHANGED: "✓", Result.FAILED: "✗"}
 _ASCII_MARKS = {Result.OK: "ok", Result.NOOP: "--", Result.CHANGED: "ok", Result.FAILED: "XX"}
 _STYLES = {Result.OK: "32", Result.NOOP: "2", Result.CHANGED: "32", Result.FAILED: "31"}  # green, dim, red
@@ -38,8 +40,16 @@ class Console:
     `environ` decides as everywhere: NO_COLOR means no colours, TERM=dumb and CI mean plain lines.
     """
 
-    def __init__(self, stream: TextIO | None, redact: Redactor, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None,
+        redact: Redactor,
+        environ: Mapping[str, str],
+        *,
+        outer: Callable[[str], None] | None = None,
+    ) -> None:
         self._stream = stream
+        self._outer = outer
         self._redact = redact
         fancy = _can_say("✓✗·⠋", stream)
         in_ci = environ.get("CI", "").lower() not in {"", "0", "false"}
@@ -50,6 +60,10 @@ class Console:
         self._live: LiveLine | None = None
         self._flashed: deque[str] = deque(maxlen=TAIL)
         self._report: Report | None = None
+
+    def of(self, app: str) -> Console:
+        """For one of several apps that are at work at the same time: plain lines, with its name in front of each."""
+        return Console(self._stream, self._redact, {"CI": "true"}, outer=lambda text: self._write(f"{app}: {text}"))
 
     # while it runs --------------------------------------------------------------------------------------------------
 
@@ -133,9 +147,11 @@ class Console:
                 self._write(f"     next: {self.clean(member.hint)}")
 
     def recap(self, reports: Sequence[Report]) -> None:
-        """What it came to: for one app two lines at most, the URL last; for several a line each, and the count."""
+        """What it came to: for one app two lines at most, the URL last; for several a line each (of very many only
+        those that changed or failed), and the count."""
         if len(reports) > 1:
-            for report in reports:
+            shown = [report for report in reports if report.result not in {Result.NOOP, Result.OK}]
+            for report in reports if len(reports) <= LISTED else shown:
                 self._write(f"{self._mark(report.result)} {self.clean(_summary(report))}")
             self._write(f"   {_counted(reports)}")
             return
@@ -200,6 +216,9 @@ class Console:
         return f"\x1b[{_STYLES[result]}m{mark}\x1b[0m" if self._colour else mark
 
     def _write(self, text: str) -> None:
+        if self._outer is not None:
+            self._outer(text)
+            return
         with self._lock:
             if self._live is not None:
                 self._live.above(text)
@@ -241,8 +260,8 @@ def _summary(report: Report, *, url: bool = True) -> str:
 
 
 def _counted(reports: Sequence[Report]) -> str:
-    """`ok 7 changed 2 failed 1`, without the zeros."""
-    results = [report.result for report in reports]
+    """`ok 7 changed 2 failed 1`, without the zeros: to find that nothing was to be done is as good as anything."""
+    results = [Result.OK if report.result is Result.NOOP else report.result for report in reports]
     return " ".join(f"{result} {results.count(result)}" for result in Result if result in results)
 
 

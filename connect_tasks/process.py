@@ -93,6 +93,7 @@ def run(
             raise CommandMissing(f"{args[0]} is not installed", hint=f"install {Path(args[0]).name}") from error
         except PermissionError as error:
             raise CommandMissing(f"{args[0]} may not be executed: {error.strerror}", hint=f"ls -l {args[0]}") from error
+        _running.add(child)
         try:
             _wait(child, timeout, (_Follower(out, on_line), _Follower(err, on_line)) if on_line else ())
         except subprocess.TimeoutExpired:
@@ -102,6 +103,8 @@ def run(
         except BaseException:
             end_group(child)
             raise
+        finally:
+            _running.discard(child)
         said, complained = b"" if output else _content(out), _content(err)
         if child.returncode != 0 and not said + complained:
             _require_room(err)
@@ -114,6 +117,16 @@ def _require_room(file: IO[bytes]) -> None:
         os.write(file.fileno(), bytes(1 << 12))  # not through its buffer, which would fail again when it is closed
     except OSError as error:
         raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from None
+
+
+#: Programs that are at work now, in whatever thread.
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def end_running() -> None:
+    """End what other threads have started: an interrupt reaches the main thread only."""
+    for child in tuple(_running):
+        end_group(child)
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:

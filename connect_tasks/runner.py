@@ -48,7 +48,7 @@ def run_verb(
     `spelled` puts the commands of hints into the words of whoever called us.
     """
     redact = Redactor.of_environment(environ)
-    stream = sys.stderr if options.json == "-" else sys.stdout
+    stream = sys.stderr if options.json == "-" or options.matrix else sys.stdout
     console = Console(stream, redact, environ)
     reports: list[Report] = []
     if options.source is not None:

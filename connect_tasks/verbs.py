@@ -69,6 +69,10 @@ class Verb:
         return (JSON, HTML) if self.needs_app else (JSON,)
 
 
+#: More apps than these at the same time only wait for each other, here and on the server.
+MOST_JOBS = 32
+
+
 def _reason(text: str) -> str:
     if not text.strip():
         raise ValueError
@@ -89,8 +93,15 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _jobs(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST_JOBS:
+        raise ValueError
+    return number
+
+
 # argparse names the type in its message: "invalid reason value: ''"
-_reason.__name__, _port.__name__, _seconds.__name__ = "reason", "port", "seconds"
+_reason.__name__, _port.__name__, _seconds.__name__, _jobs.__name__ = "reason", "port", "seconds", "number of jobs"
 #: `status --wait` without a number: Connect polls each quarter of an hour, and then it deploys.
 WAIT = 1800.0
 
@@ -123,6 +134,12 @@ _PULL_REQUEST = _argument(
 _STAGED = _argument("--staged", action="store_true", help="look at the index instead of HEAD, as a hook does")
 _PATH = _argument("--path", metavar="DIR", help="the app's directory, where it is another than this one")
 _FORCE = _argument("--force", action="store_true", help="deploy again although the app is live already")
+_CHANGED_SINCE = _argument(
+    "--changed-since", metavar="REF", help="of several apps those that changed since REF, not since what is live"
+)
+_JOBS = _argument(
+    "-j", "--jobs", metavar="N", type=_jobs, default=1, help="so many apps at the same time (default: %(default)s)"
+)
 
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -227,10 +244,12 @@ VERBS: tuple[Verb, ...] = (
         name="release",
         summary="From source to a verified page: freeze, manifest, test, commit, push, deploy, verify.",
         manual="Everything that could stop it is found before the first write. What is done already is not done again, "
-        "so after any failure the same command goes on where it stopped.",
+        "so after any failure the same command goes on where it stopped. Of several apps, without --app, those that "
+        "changed since what is live, with one commit and one push; the failure of one does not stop the others.",
         deed="release:release",
-        own=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _PULL_REQUEST, _FORCE),
-        examples=("", "--target production --json report.json", "--upgrade"),
+        at_once=True,
+        own=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _PULL_REQUEST, _FORCE, _CHANGED_SINCE, _JOBS),
+        examples=("", "--target production --json report.json", "--upgrade", "-j 2"),
     ),
     Verb(
         name="plan",
@@ -239,8 +258,16 @@ VERBS: tuple[Verb, ...] = (
         "manifest.json, the commit, the push with your own commits that go along, and the calls of the server. "
         "Exit code 0: nothing to do; 2: changes are pending.",
         deed="plan:plan",
-        own=(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _PULL_REQUEST, _FORCE),
-        examples=("", "--target production --json -", "--upgrade"),
+        at_once=True,
+        own=(
+            *(_UPGRADE, _OFFLINE, _EVIDENCE, _NO_TEST, _ALLOW_DIRTY, _PULL_REQUEST, _FORCE, _CHANGED_SINCE, _JOBS),
+            _argument(
+                "--matrix",
+                choices=("github", "gitlab", "json"),
+                help="print only which apps changed, as the jobs of a CI system",
+            ),
+        ),
+        examples=("", "--target production --json -", "--upgrade", "--matrix github"),
     ),
     Verb(
         name="status",

@@ -323,7 +323,7 @@ def test_the_recap_of_several_apps_counts_them() -> None:
         "ok release shop: changed in N s, c538c3fac7 is live as bundle 7, https://connect.example.com/content/1/",
         "XX release till: failed in N s, CT500",
         "-- release desk: noop in N s",
-        "   noop 1 changed 1 failed 1",
+        "   ok 1 changed 1 failed 1",
     ]
 
 

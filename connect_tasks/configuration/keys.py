@@ -225,6 +225,17 @@ TARGET_KEYS: Mapping[str, Key] = {
         about="true: Connect itself looks for new commits, and they are live before they are verified.",
         example="false",
     ),
+    "shared": Key(
+        kind=_PATHS,
+        about="Paths outside the app's directory that it is made from, relative to the repository's root: where one "
+        "changes, `release` without --app looks at the app again.",
+        example='["constraints.txt", "templates"]',
+    ),
+    "commits": Key(
+        kind=choice("together", "each"),
+        about="How a release of several apps commits: one commit for all of them (together), or one for each app.",
+        example='"each"',
+    ),
     "message": Key(kind=text(rules.not_option), about="The subject of our commits.", example='"Release {app}"'),
     "skip_ci": Key(kind=flag(), about="Mark our commits so that CI does not run for them.", example="true"),
     "tag": Key(

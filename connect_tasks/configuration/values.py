@@ -42,8 +42,8 @@ class VerifySettings:
 class App:
     """One app on one target: every default merged, nothing left to look up.
 
-    Paths are POSIX. `path` and `test.paths` are relative to the repository's root, and `path` is "." for the root
-    itself; `dependencies`, `include`, `exclude` and `allow` are relative to the app's directory.
+    Paths are POSIX. `path`, `shared` and `test.paths` are relative to the repository's root, and `path` is "." for the
+    root itself; `dependencies`, `include`, `exclude` and `allow` are relative to the app's directory.
     """
 
     name: str
@@ -77,6 +77,8 @@ class App:
     deploy_branch: str | None = None
     polling: bool = False
     # git
+    shared: tuple[str, ...] = ()
+    commits: str = "together"
     message: str | None = None
     skip_ci: bool = False
     tag: str | None = None

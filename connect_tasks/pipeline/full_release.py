@@ -23,13 +23,25 @@ def release_from_source(app: App, world: World, report: Report) -> None:
     try:
         ship(app, world, report, facts, candidate, changes)
     except HookRewrote as rewritten:
-        # Once: a hook that has its own idea of a list of pins may have it; what it made is described and tested anew.
-        names = ", ".join(sorted(rewritten.contents))
-        world.console.note(f"a commit hook rewrote {names}: that is described and tested instead")
-        generated = {**candidate.generated, **rewritten.contents}
-        again = lay_over(world.git, app.path, candidate.commit, candidate.tree, generated)
-        described, _ = describe_candidate(app, world, again, facts.python)
-        ship(app, world, report, facts, described, changes)
+        ship_rewritten(app, world, report, facts, candidate, rewritten, changes)
+
+
+def ship_rewritten(
+    app: App,
+    world: World,
+    report: Report,
+    facts: Facts,
+    candidate: Candidate,
+    rewritten: HookRewrote,
+    changes: tuple[PinChange, ...],
+) -> None:
+    """Once: a hook that has its own idea of a list of pins may have it; what it made is described and tested anew."""
+    names = ", ".join(sorted(rewritten.contents))
+    world.console.note(f"a commit hook rewrote {names}: that is described and tested instead")
+    generated = {**candidate.generated, **rewritten.contents}
+    again = lay_over(world.git, app.path, candidate.commit, candidate.tree, generated)
+    described, _ = describe_candidate(app, world, again, facts.python)
+    ship(app, world, report, facts, described, changes)
 
 
 def find_facts(app: App, world: World, report: Report, *, ask: Callable[[App, World], Facts] = gather) -> Facts:

@@ -20,10 +20,11 @@ from ..server.server_drift import VARIABLE
 from ..world import World
 from .actions import Action, SendVariables, Shipment
 from .app_tests import TestPlan, plan_tests
+from .bundle_commits import BundleCommits
 from .performance import Performance, journal_of, note_shipment, perform
 from .release_facts import Facts, is_live
 from .release_plan import Decided, plan_release
-from .standstill import Record, digest_of, keep_record, link_of
+from .standstill import Record, digest_of, keep_record, link_of, shared_at
 from .takeover import refuse_another_bundle, refuse_other_link
 
 
@@ -199,8 +200,10 @@ def _remember(
         bundle=report.bundle,
         url=report.url,
         link=link_of(link),
+        shared=shared_at(app, world.git, facts.candidate.commit),
     )
     keep_record(app, world, record)
+    BundleCommits.of(world.cache, facts.connect.url).add({report.bundle: report.live_commit})
 
 
 def _left_alone(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -40,6 +40,7 @@ class Record:
     bundle: str
     url: str
     link: str  # what the item is linked to, as `link_of` spells it
+    shared: str = ""  # what the app's shared places held, as `digest_of_shared` spells it
 
 
 def link_of(found: RepositorySettings | None) -> str:
@@ -53,6 +54,25 @@ def digest_of(app: App, server: str, values: Mapping[str, str]) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
+def shared_places(app: App) -> tuple[str, ...]:
+    """Paths outside the app's directory that decide what its release makes."""
+    parts = [] if app.path == "." else app.path.split("/")
+    above = ("/".join([*parts[:depth], ".python-version"]) for depth in range(len(parts)))
+    return (*app.shared, *app.test.paths, *above)
+
+
+def digest_of_shared(found: Sequence[str | None]) -> str:
+    """Of the objects in the shared places, in their order; "" where there are none."""
+    return hashlib.sha256(repr(tuple(found)).encode()).hexdigest() if found else ""
+
+
+def shared_at(app: App, git: Git, revision: str) -> str:
+    """The digest of an app's shared places at a commit."""
+    names = [f"{revision}:{place}" for place in shared_places(app)]
+    found = git.look_up_all(names)
+    return digest_of_shared([found.get(name) for name in names])
+
+
 def keep_record(app: App, world: World, record: Record) -> None:
     """Remember a good end; who can't is only slower next time."""
     path = _path(app, world.git)
@@ -63,18 +83,19 @@ def keep_record(app: App, world: World, record: Record) -> None:
 
 def standing_still(app: App, world: World) -> Record | None:
     """The record, if git and the server agree with it in everything; None where a whole survey must decide."""
-    options = world.options
-    if options.force or options.upgrade or options.allow_dirty or options.pull_request or options.no_test:
+    if asks_for_more(world):
         return None
-    record = _read(_path(app, world.git))
+    record = read_record(app, world.git)
     if record is None:
         return None
-    with ThreadPoolExecutor(3) as pool:  # git and the remote answer while posit-sdk is imported
+    with ThreadPoolExecutor(4) as pool:  # git and the remote answer while posit-sdk is imported
         tip = pool.submit(_still_shipped, app, world.git, record)
         tree = pool.submit(_clean_tree, app, world.git)
+        shared = pool.submit(shared_at, app, world.git, "HEAD")
         try:
             connect = world.connect(app)
             same = digest_of(app, connect.url, world.environ) == record.digest and _is_live(app, connect, record)
+            same = same and shared.result() == record.shared
             shipped, here = tip.result(), tree.result()
         except Problem:
             return None
@@ -116,9 +137,17 @@ def _is_live(app: App, connect: Connect, record: Record) -> bool:
     return not app.env or set(app.env) <= set(connect.environment_names(record.guid))
 
 
-def _read(path: Path) -> Record | None:
+def asks_for_more(world: World) -> bool:
+    """Whether the arguments want something done though nothing has changed."""
+    options = world.options
+    wants = (options.force, options.upgrade, options.allow_dirty, options.pull_request, options.no_test)
+    return any(map(bool, wants))
+
+
+def read_record(app: App, git: Git) -> Record | None:
+    """What the last good run left for this app on this target."""
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(_path(app, git).read_text("utf-8"))
         return Record(**{field.name: str(data[field.name]) for field in fields(Record)})
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import process
@@ -40,6 +40,16 @@ class Committed:
     left_changed: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One app's share of a commit: `files` (path in `directory` -> content), and the id of the directory's tree that
+    was tested."""
+
+    directory: str
+    files: Mapping[str, bytes]
+    tree: str
+
+
 def commit_generated(
     git: Git,
     app: App,
@@ -53,59 +63,82 @@ def commit_generated(
     """Write `files` (path in the app's directory -> content) to the work tree and commit them, with the user's hooks
     and signing.
 
-    `expect_tree` is the id of the app's tree that was tested; what is committed has that tree, or nothing is.
+    `expect_tree` is the id of the app's tree that was tested. Paths in the answer, and in HookRewrote, are relative to
+    the app's directory. See `commit_parts`.
+    """
+    part = Part(directory=app.path, files=files, tree=expect_tree)
+    ours = {full_path(app.path, path): path for path in files}
+    try:
+        done = commit_parts(git, (part,), message, timeout=timeout, verify=verify)
+    except HookRewrote as rewritten:
+        raise _hook_rewrote({ours[path]: content for path, content in rewritten.contents.items()}) from None
+    return replace(done, left_changed=tuple(ours[path] for path in done.left_changed))
+
+
+def commit_parts(
+    git: Git, parts: Sequence[Part], message: str, *, timeout: float = 600.0, verify: bool = True
+) -> Committed:
+    """One commit of the files of all parts: each directory's tree is then the one that was tested, or nothing is
+    committed.
+
     `timeout` (seconds) is for the hooks and the signer; `verify` False skips the hooks that git can skip. On any
     failure HEAD, index and the written files are as before. Raises HookRewrote (with what the hook made of the files,
     so that the caller can render once more), CommitFailed, IdentityMissing, RepositoryLocked, CommandTimedOut.
     """
-    plan = _plan(git, app.path, files, expect_tree)
+    plan = _plan(git, parts)
     if not lock_is_gone(git, patience=PATIENCE):
         raise index_locked(git, "nothing was committed")
     if not plan.blobs:
-        with _written(git.root / app.path, files):
+        with _written(git.root, plan.contents):
             return Committed(commit=plan.base, created=False)
     with ThreadPoolExecutor(1) as beside, _private_index(git) as index:
         prepared = beside.submit(_prepare, git, index, plan)  # while the disk takes the files
-        with _written(git.root / app.path, files):
+        with _written(git.root, plan.contents):
             prepared.result()
             commit = _commit(git, index, plan, message, timeout=timeout, verify=verify)
-    update_user_index(git, {full_path(app.path, path): blob for path, blob in plan.blobs.items()})
+    update_user_index(git, plan.blobs)
     changed = tuple(
-        path for path, content in files.items() if _bytes_of(git.root / app.path / path) not in {content, None}
+        path for path, content in plan.contents.items() if _bytes_of(git.root / path) not in {content, None}
     )
     return Committed(commit=commit, created=True, left_changed=changed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """The commit that we mean to make: `blobs` laid over `directory` at `base` give `tree` there."""
+    """The commit that we mean to make: `blobs` laid over `base` give the directories of `trees` these trees. Paths are
+    from the root."""
 
-    directory: str
     base: str
-    tree: str
+    trees: Mapping[str, str]
     blobs: Mapping[str, Blob]  # of `contents`, those that differ from `base`
     contents: Mapping[str, bytes]
 
 
-def _plan(git: Git, directory: str, files: Mapping[str, bytes], tree: str) -> _Plan:
-    """What is to be committed, read off the tested tree: it is in git's store already, with the ids and modes."""
+def _plan(git: Git, parts: Sequence[Part]) -> _Plan:
+    """What is to be committed, read off the tested trees: they are in git's store already, with the ids and modes."""
     base = git.resolve("HEAD")
     if base is None:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
-    here = git.tree_id(base, directory)
-    changed = git.blobs_changed(here, tree) if here else {}
-    blobs = {path: blob for path, blob in changed.items() if blob is not None and path in files}
-    if here is None or blobs.keys() != changed.keys():
-        raise CommitFailed("HEAD moved after the tests: what would be committed was not tested", hint=AGAIN)
-    for path, blob in blobs.items():
-        if blob.oid != blob_id(files[path], like=blob.oid):
-            raise CommitFailed(f"{path} is not the file that was tested", hint=AGAIN)
-    return _Plan(directory=directory, base=base, tree=tree, blobs=blobs, contents=files)
+    blobs: dict[str, Blob] = {}
+    contents: dict[str, bytes] = {}
+    for part in parts:
+        here = git.tree_id(base, part.directory)
+        changed = git.blobs_changed(here, part.tree) if here else {}
+        ours = {path: blob for path, blob in changed.items() if blob is not None and path in part.files}
+        if here is None or ours.keys() != changed.keys():
+            raise CommitFailed("HEAD moved after the tests: what would be committed was not tested", hint=AGAIN)
+        for path, blob in ours.items():
+            if blob.oid != blob_id(part.files[path], like=blob.oid):
+                raise CommitFailed(f"{path} is not the file that was tested", hint=AGAIN)
+        blobs |= {full_path(part.directory, path): blob for path, blob in ours.items()}
+        contents |= {full_path(part.directory, path): content for path, content in part.files.items()}
+    trees = {part.directory: part.tree for part in parts}
+    return _Plan(base=base, trees=trees, blobs=blobs, contents=contents)
 
 
 def _prepare(git: Git, index: Path, plan: _Plan) -> None:
     git.index(index, "read-tree", "--reset", plan.base)
-    git.update_index(index, {full_path(plan.directory, path): blob for path, blob in plan.blobs.items()})
+    git.update_index(index, plan.blobs)
 
 
 def _commit(git: Git, index: Path, plan: _Plan, message: str, *, timeout: float, verify: bool) -> str:
@@ -135,10 +168,11 @@ def _checked(git: Git, plan: _Plan, made: str | None) -> str:
     head = git.resolve("HEAD")
     if made is None or (made != head and not git.is_ancestor(made, head or "")):
         made = head  # not told, or amended by a hook
-    parent, tree = (git.look_up(name) for name in (f"{made}^", at(str(made), plan.directory)))
-    if made is None or parent is None or tree is None:
+    parent = git.look_up(f"{made}^")
+    trees = {directory: git.look_up(at(str(made), directory)) for directory in plan.trees}
+    if made is None or parent is None or None in trees.values():
         raise CommitFailed("HEAD was moved while the hooks ran", hint="git reflog")
-    if (parent, tree) == (plan.base, plan.tree):
+    if (parent, trees) == (plan.base, plan.trees):
         return made
     if made != head:
         message = f"{made[:10]} is not as planned, and a commit of yours stands on it"
@@ -149,7 +183,11 @@ def _checked(git: Git, plan: _Plan, made: str | None) -> str:
         _undo(git, made, parent)
         message = f"a commit was made while we prepared ours (HEAD is now {parent[:10]}); nothing of ours was committed"
         raise CommitFailed(message, hint=AGAIN)
-    changed = git.blobs_changed(plan.tree, tree)
+    changed = {
+        full_path(directory, path): blob
+        for directory, tree in trees.items()
+        for path, blob in git.blobs_changed(plan.trees[directory], str(tree)).items()
+    }
     contents = git.read(blob.oid for path, blob in changed.items() if blob and path in plan.contents)
     _undo(git, made, plan.base)
     if changed.keys() <= plan.contents.keys():
@@ -167,7 +205,7 @@ def _undo(git: Git, commit: str, base: str) -> None:
 def _refused(git: Git, plan: _Plan, done: process.Completed) -> Problem:
     """Why `git commit` ended with an error. A hook that mends files and fails (as pre-commit's fixers do) has left them
     in the work tree."""
-    now = {path: _bytes_of(git.root / plan.directory / path) for path in plan.contents}
+    now = {path: _bytes_of(git.root / path) for path in plan.contents}
     rewritten = {path: content for path, content in now.items() if content not in {None, plan.contents[path]}}
     if rewritten:
         return _hook_rewrote(rewritten)

@@ -40,6 +40,21 @@ class GitObjects(GitCalls):
         found = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", name)
         return found.text.strip() if found.ok else None
 
+    def look_up_all(self, names: Iterable[str]) -> dict[str, str | None]:
+        """The same for many names, in one call. A name with a line feed in it stands for nothing."""
+        wanted = [name for name in dict.fromkeys(names) if "\n" not in name]
+        if not wanted:
+            return {}
+        request = "".join(f"{name}\n" for name in wanted)
+        found = self.run("cat-file", "--batch-check=%(objectname)", "--buffer", input=os.fsencode(request))
+        if not found.ok:
+            raise failed(found)
+        lines = os.fsdecode(found.stdout).split("\n")[:-1]
+        return {
+            name: None if line.endswith((" missing", " ambiguous")) else line
+            for name, line in zip(wanted, lines, strict=True)
+        }
+
     def commit_data(self, commit: str) -> bytes:
         """A commit object as it is: headers, an empty line, the message. Raises GitFailed when it is none."""
         with self.turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import PushRaceLost
@@ -32,13 +33,15 @@ def push(
     replay: Replay | None = None,
     tag: ReleaseTag | None = None,
     verify: bool = True,
+    before: Sequence[tuple[str, Replay]] = (),
 ) -> Pushed:
     """Bring `commit` (with what it stands on) to `branch` of the remote, within `timeout` seconds.
 
     With `replay`, a lost race is made good by putting our commit on the new tip, under the conditions of `replay_onto`,
     again and again until it lands; the local branch then steps back to our commit's parent, so that
     `git pull --ff-only` brings it to what was pushed with the user's edits kept. `tag` is pushed atomically with the
-    branch. `verify` False skips the pre-push hook. Raises PushRejected, PushRaceLost, TagTaken, RemoteUnreachable; our
+    branch. `verify` False skips the pre-push hook. `before`: commits of ours right under `commit`, the oldest
+    first, that are replayed along. Raises PushRejected, PushRaceLost, TagTaken, RemoteUnreachable; our
     commit is kept and named.
     """
 
@@ -46,9 +49,12 @@ def push(
         try:
             if replay is None:
                 raise NotReplayable(reason="replaying was not asked for")
-            return replay_onto(git, commit, tip, replay, timeout=left)
+            onto, after = tip, None
+            for each, how in (*before, (commit, replay)):
+                onto, after = replay_onto(git, each, onto, how, timeout=left, after=after), each
         except NotReplayable as no:
             raise _race_lost(remote, branch, tip, commit, no.reason) from None
+        return onto
 
     rounds = PushRounds(
         git=git, remote=remote, branch=branch, commit=commit, timeout=timeout, remake=remake, tag=tag, verify=verify
@@ -56,17 +62,18 @@ def push(
     landed = rounds.run()
     if landed.commit == commit:
         return Pushed(commit=commit, note=landed.note, remote_said=landed.remote_said)
-    advice = step_back(git, commit)
+    advice = step_back(git, commit, first=before[0][0] if before else commit)
     note = "; ".join(filter(None, (landed.note, f"replayed on the new tip of {remote}/{branch}", advice)))
     return Pushed(commit=landed.commit, replayed_from=commit, note=note, remote_said=landed.remote_said)
 
 
-def step_back(git: Git, commit: str) -> str:
-    """Move HEAD from our commit to its parent, index and work tree as they are; the advice for the user.
+def step_back(git: Git, commit: str, *, first: str | None = None) -> str:
+    """Move HEAD from our commit to its parent (of several, to that of the `first`), index and work tree as they are;
+    the advice for the user.
 
     The generated files then stand in the index as they were pushed, so that a fast-forward finds them in place.
     """
-    parent = git.resolve(f"{commit}^")
+    parent = git.resolve(f"{first or commit}^")
     reason = "connect-tasks: our commit went to the remote in another place"
     if parent is not None and git.run("update-ref", "-m", reason, "HEAD", parent, commit).ok:
         return "next: git pull --ff-only"

@@ -3,16 +3,18 @@ files only."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 
-from .git import Git, full_path
+from .git import Git
 from .tree import GENERATED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """What may be replayed: a commit that changes only these files of this directory."""
+    """What may be replayed: a commit that changes only these files, of this directory; or of others too, as the one
+    commit of many apps does."""
 
     directory: str
     paths: tuple[str, ...] = GENERATED
@@ -26,35 +28,41 @@ class NotReplayable(Exception):
         self.reason = reason
 
 
-def check_replay(git: Git, commit: str, tip: str, replay: Replay) -> str:
-    """The id of the app's tree that `commit` made, where it may be put on `tip`.
+def check_replay(git: Git, commit: str, tip: str, replay: Replay, *, after: str | None = None) -> dict[str, str]:
+    """The ids of the trees that `commit` made, by directory, where it may be put on `tip`.
 
-    It may where nothing of the user's lies between (the parent of `commit` is in `tip`) and the app did not move, so
-    that the tree stays the tested one, or where `tip` holds our app already. Raises NotReplayable.
+    It may where nothing of the user's lies between (the parent of `commit` is in `tip`, or is `after`, which was put
+    there just now) and no app of the commit moved, so that the trees stay the tested ones, or where `tip` holds our
+    apps already. Raises NotReplayable.
     """
     parent = git.resolve(f"{commit}^")
-    ours = git.tree_id(commit, replay.directory)
-    if parent is None or ours is None or git.resolve(f"{commit}^2") is not None:
+    if parent is None or git.tree_id(commit, replay.directory) is None or git.resolve(f"{commit}^2") is not None:
         raise NotReplayable(reason=f"{commit[:10]} is not a commit of ours")
-    if not git.is_ancestor(parent, tip):
+    if parent != after and not git.is_ancestor(parent, tip):
         raise NotReplayable(reason="commits of yours are not pushed yet")
-    if not git.blobs_changed(parent, commit).keys() <= {full_path(replay.directory, path) for path in replay.paths}:
+    changed = git.blobs_changed(parent, commit)
+    directories = {posixpath.dirname(path) or "." for path in changed} or {replay.directory}
+    if replay.directory not in directories or any(posixpath.basename(path) not in replay.paths for path in changed):
         raise NotReplayable(reason=f"{commit[:10]} holds more than generated files")
-    if git.tree_id(tip, replay.directory) not in {git.tree_id(parent, replay.directory), ours}:
-        raise NotReplayable(reason=f"{replay.directory} changed there")
+    ours = {directory: git.tree_id(commit, directory) or "" for directory in sorted(directories)}
+    for directory, tree in ours.items():
+        if git.tree_id(tip, directory) not in {git.tree_id(parent, directory), tree}:
+            raise NotReplayable(reason=f"{directory} changed there")
     return ours
 
 
-def replay_onto(git: Git, commit: str, tip: str, replay: Replay, *, timeout: float) -> str:
+def replay_onto(git: Git, commit: str, tip: str, replay: Replay, *, timeout: float, after: str | None = None) -> str:
     """A commit on top of `tip` with what `commit` did: same message, author, dates, signed if it was; `tip` itself when
-    it holds the same app already.
+    it holds the same apps already.
 
-    `timeout` (seconds) is for the signer. Raises NotReplayable.
+    `timeout` (seconds) is for the signer. `after` as for `check_replay`. Raises NotReplayable.
     """
-    ours = check_replay(git, commit, tip, replay)
-    if git.tree_id(tip, replay.directory) == ours:
-        return tip
-    return commit_like(git, commit, git.graft(tip, replay.directory, ours), tip, timeout=timeout)
+    ours = check_replay(git, commit, tip, replay, after=after)
+    root = tip
+    for directory, tree in ours.items():
+        if git.tree_id(tip, directory) != tree:
+            root = git.graft(root, directory, tree)
+    return tip if root == tip else commit_like(git, commit, root, tip, timeout=timeout)
 
 
 def commit_like(git: Git, commit: str, tree: str, parent: str, *, timeout: float) -> str:

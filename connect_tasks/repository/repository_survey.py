@@ -3,6 +3,7 @@ anything is written."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -54,22 +55,63 @@ class RepositoryFacts:
         return tuple(path for path in self.changes.untracked if path not in GENERATED)
 
 
-def survey(git: Git, app: App, *, network: bool = True, allow_dirty: bool = False) -> RepositoryFacts:
-    """Collect the facts; nothing is written but the remote-tracking refs. Without `network` the remote is not asked."""
+@dataclass(frozen=True, kw_only=True)
+class Contact:
+    """What the remote answered: the tips of the branches that we asked for, and what stands against a push."""
+
+    tips: Mapping[str, str | None]  # None: it has no such branch
+    problem: Problem | None = None
+
+
+def ask_remote(git: Git, remote: str, branches: Sequence[str], *, head: Head, pushing: str | None) -> Contact:
+    """Fetch branches, and try whether `pushing` may be pushed to; all at once, since a remote answers in its own
+    time."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        fetched = {name: pool.submit(_fetch, git, remote, name) for name in branches}
+        denied = pool.submit(_probe, git, remote, pushing, head) if pushing else None
+        tips = {name: future.result() for name, future in fetched.items()}
+        problems = [*(problem for _, problem in tips.values()), denied.result() if denied else None]
+    # the first: several calls to one remote that can't be used have one reason
+    problem = next((problem for problem in problems if problem is not None), None)
+    return Contact(tips={name: tip for name, (tip, _) in tips.items()}, problem=problem)
+
+
+def tracked_branches(app: App, head: Head) -> tuple[str, ...]:
+    """The branches of the remote that a release of the app reads; the last one is pushed to."""
+    return tuple(name for name in (app.branch or head.branch, app.deploy_branch) if name is not None)
+
+
+def survey(
+    git: Git,
+    app: App,
+    *,
+    network: bool = True,
+    allow_dirty: bool = False,
+    contact: Contact | None = None,
+    changes: Changes | None = None,
+) -> RepositoryFacts:
+    """Collect the facts; nothing is written but the remote-tracking refs. Without `network` the remote is not asked.
+
+    `contact` and `changes`: what the remote and `git status` say, where they were asked for many apps at once.
+    """
     head = git.head()
     branch = app.branch or head.branch
     url = git.remote_url(app.remote)
-    problems = [*_remote_problems(git, app, url), *setting_problems(app)]
-    names = [name for name in (branch, app.deploy_branch) if name is not None and network and not problems]
-    with ThreadPoolExecutor(max_workers=4) as pool:  # a remote answers in its own time
-        fetched = {name: pool.submit(_fetch, git, app.remote, name) for name in names}
-        denied = pool.submit(_probe, git, app, names[-1], head) if names else None
-        status = pool.submit(git.changes, app.path)
+    problems = [*remote_problems(git, app.remote, url), *setting_problems(app)]
+    names = tracked_branches(app, head) if network and not problems else ()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        asked = None
+        if names and contact is None:
+            asked = pool.submit(ask_remote, git, app.remote, names, head=head, pushing=names[-1])
+        status = pool.submit(git.changes, app.path) if changes is None else None
         problems += work_tree_problems(git, app)
-        tips = {name: future.result() for name, future in fetched.items()}
-        problems += _some_problem([*(problem for _, problem in tips.values()), denied.result() if denied else None])
-        changes = status.result()
-    tip, deploy_tip = (tips.get(str(name), (None, None))[0] for name in (branch, app.deploy_branch))
+        if asked is not None:
+            contact = asked.result()
+        if status is not None:
+            changes = status.result()
+    tips = contact.tips if contact and names else {}
+    problems += [contact.problem] if contact and contact.problem and names else []
+    tip, deploy_tip = (tips.get(str(name)) for name in (branch, app.deploy_branch))
     if head.commit is None:
         problems.append(
             NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
@@ -83,7 +125,7 @@ def survey(git: Git, app: App, *, network: bool = True, allow_dirty: bool = Fals
         remote_url=url,
         remote_tip=tip,
         deploy_tip=deploy_tip,
-        changes=changes,
+        changes=changes or NO_CHANGES,
         app_at_tip=git.tree_id(tracked, app.path) if tracked else None,
         unpushed=git.subjects(str(head.commit), *([f"^{tip}"] if tip else [])) if known and tip != head.commit else (),
     )
@@ -91,19 +133,12 @@ def survey(git: Git, app: App, *, network: bool = True, allow_dirty: bool = Fals
     return replace(facts, problems=tuple(problems), warnings=tuple(_warnings(git, app, facts)))
 
 
-def _some_problem(found: list[Problem | None]) -> list[Problem]:
-    """The first: several calls to one remote that can't be used have one reason."""
-    return [problem for problem in found if problem is not None][:1]
-
-
-def _remote_problems(git: Git, app: App, url: str | None) -> list[Problem]:
+def remote_problems(git: Git, remote: str, url: str | None) -> list[Problem]:
     if url is not None:
         return []
     known = ", ".join(git.remotes())
-    hint = (
-        f'remote = "..." in [tool.connect-tasks] (there is: {known})' if known else f"git remote add {app.remote} URL"
-    )
-    return [RemoteMissing(f"the repository has no remote {app.remote!r}", hint=hint)]
+    hint = f'remote = "..." in [tool.connect-tasks] (there is: {known})' if known else f"git remote add {remote} URL"
+    return [RemoteMissing(f"the repository has no remote {remote!r}", hint=hint)]
 
 
 def _fetch(git: Git, remote: str, branch: str) -> tuple[str | None, Problem | None]:
@@ -113,7 +148,7 @@ def _fetch(git: Git, remote: str, branch: str) -> tuple[str | None, Problem | No
         return None, problem
 
 
-def _probe(git: Git, app: App, branch: str, head: Head) -> Problem | None:
+def _probe(git: Git, remote: str, branch: str, head: Head) -> Problem | None:
     """May we push? `--no-verify`, else the user's pre-push hook runs, even when all is up to date. Proves who we are,
     not what the branch's rules allow."""
     if head.commit is None:
@@ -128,7 +163,7 @@ def _probe(git: Git, app: App, branch: str, head: Head) -> Problem | None:
             "--no-follow-tags",
             "--no-recurse-submodules",
             "--",
-            app.remote,
+            remote,
             f"HEAD:{ref}",
         )
     except CommandTimedOut as problem:
@@ -136,7 +171,7 @@ def _probe(git: Git, app: App, branch: str, head: Head) -> Problem | None:
     answer = read_push(done, ref)
     if answer.verdict in {Verdict.LANDED, Verdict.RACE_LOST}:
         return None
-    return unreachable_because(app.remote, answer.words)
+    return unreachable_because(remote, answer.words)
 
 
 def _branch_problems(git: Git, app: App, facts: RepositoryFacts) -> list[Problem]:

@@ -3,23 +3,69 @@ which the facts pass of a release fetches too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ..configuration import App
+from ..console import write
+from ..errors import Problem
 from ..outcome import Report, Result
 from ..pipeline.planned import Planned, diff_of
 from ..pipeline.standstill import standing_still
 from ..repository.git import full_path
 from ..repository.tree import GENERATED
 from ..world import World
-from .release import say_still
+from .release import is_fleet, say_still
 
-#: Lines of a plan that are shown; the JSON report has all of them.
+if TYPE_CHECKING:
+    from ..pipeline.fleet import Journey
+    from ..pipeline.fleet_survey import Fleet
+    from ..pipeline.shipping import Proposal
+
+#: Lines of an app's plan that are shown; the JSON report has all of them.
 SHOWN = 200
 
 
-def plan(app: App, world: World, report: Report) -> None:
-    """Print the plan of `app`'s release. The report's exit code is 2 where it is not empty."""
+def plan(apps: Sequence[App], world: World, reports: Sequence[Report]) -> None:
+    """Print the plan of each app's release. A report's exit code is 2 where its plan is not empty.
+
+    With `--matrix` only the apps that changed are printed, to standard output.
+    """
+    if is_fleet(apps, world) or world.options.matrix is not None:
+        _plan_fleet(apps, world, reports)
+        return
+    try:
+        _plan_one(apps[0], world, reports[0])
+    except Problem as problem:
+        reports[0].fail(problem)
+
+
+def _plan_fleet(apps: Sequence[App], world: World, reports: Sequence[Report]) -> None:
+    from ..pipeline.crew import do_each
+    from ..pipeline.fleet import find_changed
+    from ..pipeline.matrix import Job, render_matrix
+
+    journeys, fleet = find_changed(apps, world, reports, settle=False)
+    if world.options.matrix is not None:
+        jobs = [Job(app=one.app, because=one.because) for one in journeys]
+        write(sys.stdout, render_matrix(world.options.matrix, jobs))
+        return
+    for report in reports:
+        report.plan = Planned(actions=(), diffs={}).as_json()
+    do_each(journeys, lambda one: one.attempt(partial(_plan_journey, fleet=fleet)), jobs=world.options.jobs)
+
+
+def _plan_journey(journey: Journey, *, fleet: Fleet) -> None:
+    from ..pipeline.fleet_release import prepare
+
+    journey.report.plan = None
+    prepare(journey, fleet=fleet)
+    _show(journey.world, journey.report, _planned(journey.app, journey.world, journey.proposed))
+
+
+def _plan_one(app: App, world: World, report: Report) -> None:
     record = standing_still(app, world)
     if record is not None:
         say_still(world, report, record)
@@ -27,20 +73,24 @@ def plan(app: App, world: World, report: Report) -> None:
         return
     from ..pipeline.full_release import find_facts, generate
     from ..pipeline.release_facts import gather_only
-    from ..pipeline.shipping import Proposal, begin, propose
+    from ..pipeline.shipping import begin, propose
 
     facts = find_facts(app, world, report, ask=gather_only)
     candidate, changes = generate(app, world, report, facts)
-    proposal: Proposal = propose(app, world, facts, candidate, changes)
+    proposal = propose(app, world, facts, candidate, changes)
     begin(world, report, proposal)
-    content = facts.server.content
-    planned = Planned(
+    _show(world, report, _planned(app, world, proposal))
+
+
+def _planned(app: App, world: World, proposal: Proposal) -> Planned:
+    facts, content = proposal.facts, proposal.facts.server.content
+    committed = facts.repository.deploy_tip or facts.candidate.commit
+    return Planned(
         actions=proposal.actions,
-        diffs=_diffs(app, world, facts.repository.deploy_tip or facts.candidate.commit, candidate.generated),
+        diffs=_diffs(app, world, committed, proposal.candidate.generated),
         guid=content.guid if content else None,
         drafts=facts.server.drafts,
     )
-    _show(world, report, planned)
 
 
 def _show(world: World, report: Report, planned: Planned) -> None:

@@ -26,7 +26,7 @@ from ..server.clone_address import repository_name
 from ..server.connect import Connect
 from ..server.server_address import ServerAddress
 from ..world import World
-from .release import release
+from .release import release_one
 from .serve import require_emulator
 
 CLONE_TIMEOUT = 600.0
@@ -60,7 +60,7 @@ def rehearse(app: App, world: World, report: Report) -> None:
             scratch = stack.enter_context(_setup(app, world, uncommitted=uncommitted))
             setup.detail = f"scratch clone of {world.git.root.name}, local Connect at {scratch.url}"
         rehearsed, around = _in_scratch(app, world, scratch)
-        release(rehearsed, around, report)
+        release_one(rehearsed, around, report)
         with world.console.stage(report, "visit") as visit:
             page = around.connect(rehearsed).visit(_page(report, rehearsed), timeout=app.verify.timeout)
             visit.detail = f"{page.url} answers {page.status}, commit {report.live_commit} is live"

@@ -1,0 +1,54 @@
+"""Several apps at the same time: a bounded number of threads, and an end when the run is interrupted.
+
+The threads are daemons, not a pool: a pool waits at exit for whatever its threads wait for, and an interrupt reaches
+the main thread only.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from .. import process
+
+Item = TypeVar("Item")
+
+
+def do_each(items: Sequence[Item], deed: Callable[[Item], None], *, jobs: int) -> None:
+    """Do the deed for each item, `jobs` of them at the same time. A deed accounts for its own problems; what it raises
+    all the same is raised here, once the others are through."""
+    if jobs == 1 or len(items) < 2:
+        for item in items:
+            deed(item)
+        return
+    todo: queue.SimpleQueue[Item] = queue.SimpleQueue()
+    for item in items:
+        todo.put(item)
+    failures: list[BaseException] = []
+    stopped = threading.Event()
+
+    def work() -> None:
+        while not stopped.is_set():
+            try:
+                item = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                deed(item)
+            except BaseException as failure:  # noqa: BLE001  # handed to the main thread
+                failures.append(failure)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(items)))]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stopped.set()
+        process.end_running()
+        raise
+    if failures:
+        raise failures[0]
