@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from connect_tasks.emulator import Running, running  # noqa: E402
-from tests.estate import change_app, make_estate, seed_server  # noqa: E402
+from connect_tasks.emulator import Running, running
+from tests.estate import change_app, make_estate, seed_server
 
 ROUNDS, APPS, FILES, CHANGED = 3, 500, 23, 10
 PLAN_LIMIT, MEMORY_LIMIT, SPEED_LIMIT = 1.0, 300.0, 1.6
@@ -57,16 +57,19 @@ class Estate:
 
 
 def main(rounds: int) -> int:
-    with tempfile.TemporaryDirectory() as scratch:
-        with estate(Path(scratch, "one"), 1) as one, estate(Path(scratch, "many"), APPS) as many:
-            broken = [
-                compare("plan", one, many, [*OURS, "plan"], rounds, limit=PLAN_LIMIT),
-                compare("check", one, many, [*OURS, "check"], rounds),
-                compare("nox -l", one, many, [NOX, "-l"], rounds),
-                memory(many, "plan"),
-                memory(many, "check"),
-                releases(many),
-            ]
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        estate(Path(scratch, "one"), 1) as one,
+        estate(Path(scratch, "many"), APPS) as many,
+    ):
+        broken = [
+            compare("plan", one, many, [*OURS, "plan"], rounds, limit=PLAN_LIMIT),
+            compare("check", one, many, [*OURS, "check"], rounds),
+            compare("nox -l", one, many, [NOX, "-l"], rounds),
+            memory(many, "plan"),
+            memory(many, "check"),
+            releases(many),
+        ]
     return int(any(broken))
 
 

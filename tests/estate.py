@@ -115,6 +115,7 @@ def _stream(content: Mapping[str, bytes]) -> bytes:
     """One commit, in the language of `git fast-import`."""
     head = b"commit refs/heads/main\ncommitter Ada <ada@example.org> 1700000000 +0000\ndata 10\nthe estate\n"
     files = (
-        b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data) for path, data in sorted(content.items())
+        b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data)
+        for path, data in sorted(content.items())
     )
     return head + b"".join(files) + b"\n"
