@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .errors import Problem, Problems
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 SCHEMA = 1
 #: The exit code of a plan that is not empty; no error.
 PENDING = 2
+#: The plan of an app for which nothing is to be done, see `Planned.as_json`.
+EMPTY_PLAN: Mapping[str, Any] = MappingProxyType(
+    {"actions": (), "diffs": {}, "commit": None, "push": None, "carried": (), "calls": ()}
+)
 #: Exit codes, the one that a person must look at first in front: of several apps it is the run's.
 GRAVEST = (130, 4, 1, 5, 75, 3, PENDING)
 #: Lines of a run's log that are kept.

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..configuration import App
 from ..errors import InternalError, Problem
 from ..outcome import Report, Result
-from ..packages.requirements_file import PinChange
 from ..repository.interrupted_run import finish_interrupted
 from ..repository.repository_survey import Contact, ask_remote, tracked_branches
 from ..server.connect import Connect
 from ..world import World
-from .actions import Action, CommitToDeployBranch, PushCommits, PushSideBranch, Shipment
 from .fleet_survey import Finding, Fleet, survey_fleet
 
-if TYPE_CHECKING:
-    from .shipping import Proposal  # the heavy half of a release: not needed to find that nothing changed
+if TYPE_CHECKING:  # the heavy half of a release: not needed to find that nothing changed
+    from ..packages.requirements_file import PinChange
+    from .actions import Action, Shipment
+    from .shipping import Proposal
 
 
 @dataclass(kw_only=True)
@@ -33,7 +33,7 @@ class Journey:
     changes: tuple[PinChange, ...] = ()
     left: tuple[Action, ...] = ()  # to be performed
     alone: bool = False  # with a commit and a push of its own
-    shipment: Shipment = field(default_factory=lambda: Shipment(app_tree=""))
+    shipment: Shipment | None = None
 
     @property
     def proposed(self) -> Proposal:
@@ -42,11 +42,11 @@ class Journey:
         return self.proposal
 
     @property
-    def push(self) -> PushCommits | None:
-        """Its part in the push for all; None where nothing is to be pushed, or it goes by itself."""
-        alone = self.alone or any(isinstance(action, CommitToDeployBranch | PushSideBranch) for action in self.left)
-        found = next((action for action in self.left if isinstance(action, PushCommits)), None)
-        return None if alone or found is None or found.tag is not None else found
+    def shipped(self) -> Shipment:
+        """How far it has come."""
+        if self.shipment is None:
+            raise LookupError("a journey that was not prepared")
+        return self.shipment
 
     def attempt(self, step: Callable[[Journey], None]) -> None:
         """Take a step; a problem ends this journey, and is on its account."""

@@ -14,7 +14,7 @@ from ..repository.git_push import push
 from ..repository.replay import Replay
 from ..repository.repository_lock import lock
 from ..world import World
-from .actions import CommitGenerated, PushCommits
+from .actions import CommitGenerated, CommitToDeployBranch, PushCommits, PushSideBranch
 from .fleet import Journey
 from .performance import LOCK_PATIENCE, keep_edits, note_shipment
 
@@ -30,19 +30,28 @@ class Made:
     directory: str
 
 
+def push_of(journey: Journey) -> PushCommits | None:
+    """Its part in the push for all; None where nothing is to be pushed, or it goes by itself."""
+    alone = journey.alone or any(isinstance(action, CommitToDeployBranch | PushSideBranch) for action in journey.left)
+    found = next((action for action in journey.left if isinstance(action, PushCommits)), None)
+    return None if alone or found is None or found.tag is not None else found
+
+
 def commit_and_push(journeys: Sequence[Journey], world: World) -> None:
     """Do the commits and pushes of these journeys, in one push for each branch. A problem is on the account of each app
     that it concerns; their journeys then have nothing left but the server's part."""
 
     def branch(one: Journey) -> tuple[str, str]:
-        return (one.push.remote, one.push.branch) if one.push else ("", "")
+        pushed = push_of(one)
+        return (pushed.remote, pushed.branch) if pushed else ("", "")
 
-    for (remote, name), group in groupby(sorted(journeys, key=branch), key=branch):
+    going = sorted((one for one in journeys if one.report.error is None and push_of(one) is not None), key=branch)
+    for (remote, name), group in groupby(going, key=branch):
         crew = list(group)
         try:
             with lock(world.git, "repository", timeout=LOCK_PATIENCE):
                 made = _commit(crew, world)
-                under_way = [one for one in crew if one.report.error is None and one.push is not None]
+                under_way = [one for one in crew if one.report.error is None and push_of(one) is not None]
                 if under_way:
                     _push(under_way, made, world, remote, name)
         except Problem as problem:
@@ -82,9 +91,9 @@ def _commit_group(group: Sequence[Journey], world: World) -> list[Made]:
         return []
     for one in group:
         one.report.stages += whole.stages
-        one.shipment = replace(one.shipment, commit=done.commit)
+        one.shipment = replace(one.shipped, commit=done.commit)
         one.left = tuple(action for action in one.left if action.stage != "commit")
-        note_shipment(one.report, one.shipment, None)
+        note_shipment(one.report, one.shipped, None)
     for path in done.left_changed:
         world.console.note(f"a hook changed {path} after the commit; it is not shipped")
     return [Made(commit=done.commit, directory=group[0].app.path)] if done.created else []
@@ -106,7 +115,8 @@ def _push(crew: Sequence[Journey], made: Sequence[Made], world: World, remote: s
             )
             stage.result = Result.CHANGED
             stage.detail = f"{remote} {branch} is at {done.commit[:10]}, with {len(crew)} apps"
-            carried = crew[0].push.carried if crew[0].push else ()
+            pushed = push_of(crew[0])
+            carried = pushed.carried if pushed else ()
             stage.detail += f" and {len(carried)} of your own commits" if carried else ""
     finally:
         for one in crew:
@@ -114,9 +124,9 @@ def _push(crew: Sequence[Journey], made: Sequence[Made], world: World, remote: s
     if done.note:
         world.console.note(done.note)
     for one in crew:
-        one.shipment = replace(one.shipment, commit=done.commit, pushed=done.commit)
+        one.shipment = replace(one.shipped, commit=done.commit, pushed=done.commit)
         one.left = tuple(action for action in one.left if not isinstance(action, PushCommits))
-        note_shipment(one.report, one.shipment, None)
+        note_shipment(one.report, one.shipped, None)
 
 
 def _commit_of(journey: Journey) -> CommitGenerated | None:

@@ -29,7 +29,7 @@ def release_all(journeys: Sequence[Journey], fleet: Fleet, world: World) -> None
     jobs = world.options.jobs
     try:
         do_each(journeys, lambda one: one.attempt(partial(_prepare_and_test, fleet=fleet)), jobs=jobs)
-        commit_and_push([one for one in journeys if one.report.error is None and one.push is not None], world)
+        commit_and_push(journeys, world)
         do_each(journeys, lambda one: one.attempt(_finish), jobs=jobs)
     except KeyboardInterrupt:
         for one in journeys:
@@ -76,7 +76,7 @@ def _finish(journey: Journey) -> None:
 
 def _perform(journey: Journey, actions: Sequence[Action]) -> Shipment:
     how = performance_of(journey.app, journey.world, journey.proposed)
-    return perform(actions, journey.shipment, how, journey.report)
+    return perform(actions, journey.shipped, how, journey.report)
 
 
 def _facts(app: App, world: World, *, fleet: Fleet) -> Facts:

@@ -198,7 +198,7 @@ def _lives(
     apps: Sequence[App], world: World, servers: Mapping[int, _Server], records: Mapping[int, Record | None]
 ) -> dict[int, Live]:
     """What is live of each app; what is not remembered is asked for, in parallel, and remembered."""
-    addresses = {app.remote: world.git.remote_url(app.remote) or "" for app in apps}
+    addresses = {remote: world.git.remote_url(remote) or "" for remote in {app.remote for app in apps}}
     items: dict[int, ContentItem] = {}
     for app in apps:
         item = _item(app, servers[id(app)], records[id(app)], addresses[app.remote])

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from ..configuration import App
 from ..console import write
 from ..errors import Problem
-from ..outcome import Report, Result
-from ..pipeline.planned import Planned, diff_of
+from ..outcome import EMPTY_PLAN, Report, Result
 from ..pipeline.standstill import standing_still
 from ..repository.git import full_path
 from ..repository.tree import GENERATED
@@ -22,6 +21,7 @@ from .release import is_fleet, say_still
 if TYPE_CHECKING:
     from ..pipeline.fleet import Journey
     from ..pipeline.fleet_survey import Fleet
+    from ..pipeline.planned import Planned
     from ..pipeline.shipping import Proposal
 
 #: Lines of an app's plan that are shown; the JSON report has all of them.
@@ -53,7 +53,7 @@ def _plan_fleet(apps: Sequence[App], world: World, reports: Sequence[Report]) ->
         write(sys.stdout, render_matrix(world.options.matrix, jobs))
         return
     for report in reports:
-        report.plan = Planned(actions=(), diffs={}).as_json()
+        report.plan = EMPTY_PLAN
     do_each(journeys, lambda one: one.attempt(partial(_plan_journey, fleet=fleet)), jobs=world.options.jobs)
 
 
@@ -69,7 +69,7 @@ def _plan_one(app: App, world: World, report: Report) -> None:
     record = standing_still(app, world)
     if record is not None:
         say_still(world, report, record)
-        report.plan = Planned(actions=(), diffs={}).as_json()
+        report.plan = EMPTY_PLAN
         return
     from ..pipeline.full_release import find_facts, generate
     from ..pipeline.release_facts import gather_only
@@ -83,6 +83,8 @@ def _plan_one(app: App, world: World, report: Report) -> None:
 
 
 def _planned(app: App, world: World, proposal: Proposal) -> Planned:
+    from ..pipeline.planned import Planned
+
     facts, content = proposal.facts, proposal.facts.server.content
     committed = facts.repository.deploy_tip or facts.candidate.commit
     return Planned(
@@ -108,6 +110,8 @@ def _show(world: World, report: Report, planned: Planned) -> None:
 
 def _diffs(app: App, world: World, commit: str, generated: Mapping[str, bytes]) -> dict[str, str]:
     """Of the generated files, against those that are committed."""
+    from ..pipeline.planned import diff_of
+
     tree = world.git.tree(commit, app.path)
     there = {name: tree[name].oid for name in GENERATED if name in tree}
     contents = world.git.read(there.values())

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from connect_tasks.outcome import EMPTY_PLAN
+from connect_tasks.pipeline.planned import Planned
 
 from .conftest import BARE_APP, BARE_TEST, Workshop
 
@@ -68,6 +72,10 @@ def test_a_plan_changes_nothing_and_release_does_what_it_said(workshop: Workshop
     assert workshop.git("log", "-1", "--format=%B").strip() == plan["commit"].strip()
     subjects = workshop.git("log", "-3", "--format=%s").splitlines()
     assert subjects[1:] == ["and another", "a commit of my own"]
+
+
+def test_the_empty_plan_has_the_keys_of_every_plan() -> None:
+    assert json.loads(json.dumps(dict(EMPTY_PLAN))) == json.loads(json.dumps(Planned(actions=(), diffs={}).as_json()))
 
 
 def test_nothing_to_do_is_an_empty_plan(workshop: Workshop) -> None:
