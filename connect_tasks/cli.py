@@ -11,17 +11,25 @@ from .arguments import command_line
 from .calling import spelling
 from .console import Console, write
 from .errors import Interrupted, Problem
+from .run_report import write_refusal
 from .runner import run_verb
 from .secret import Redactor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb -> its exit code, see `verbs.EXIT_CODES`. `--help` and `--version` print and raise SystemExit(0)."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        verb, options = command_line(sys.argv[1:] if arguments is None else arguments)
+        verb, options = command_line(given)
         return run_verb(verb, options, directory=Path.cwd(), environ=os.environ, spelled=spelling({}))
     except Problem as problem:
-        Console(sys.stderr, Redactor.of_environment(os.environ), os.environ).problem(problem)
+        redact = Redactor.of_environment(os.environ)
+        console = Console(sys.stderr, redact, os.environ)
+        console.problem(problem)
+        try:
+            write_refusal(given, problem, redact)
+        except Problem as unwritten:
+            console.problem(unwritten)
         return problem.exit_code
     except KeyboardInterrupt:  # one more, while the first was being told
         return Interrupted.exit_code

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from .arguments import Options, own_version
-from .atomic_file import remove_half_written, write_private
+from .arguments import Options
 from .calling import Spelling, respell
 from .computer_failures import computer_refused
-from .configuration import TARGET, App, for_path, load, resolve, resolve_all, resolve_every
-from .console import Console, write
+from .configuration import TABLE_OF_AN_APP, TARGET, App, for_path, load, resolve, resolve_all, resolve_every
+from .console import Console
 from .content.evidence import EvidenceStore
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
 from .interrupts import terminated_as_interrupt
-from .outcome import Report, exit_code, several_as_json
+from .outcome import Report, exit_code
 from .repository.git import Git
 from .repository.leftovers import remove_leftovers
 from .run_limit import limited
+from .run_report import write_json, write_page
 from .scratch import scratch
 from .secret import Redactor, Secret
 from .server.connect import Connect
@@ -70,9 +66,9 @@ def run_verb(
         console.problem(problem, of=", ".join(of) if len(reports) > 1 and len(of) < len(reports) else "")
     if not verb.every_target:  # its lines are the recap
         console.recap(reports)
-    for write_one in (_write_report, _write_page):
+    for write_one in (write_json, write_page):
         try:
-            write_one(verb, options, reports, redact)
+            write_one(verb.name, options, reports, redact)
         except ReportUnwritten as problem:
             console.problem(problem)
             reports[-1].error = reports[-1].error or problem
@@ -99,7 +95,7 @@ def _run_apps(
     place: Path,
 ) -> None:
     git = Git.discover(directory, environ)
-    apps = _select(verb, options, git.root, directory, environ)
+    apps = _select(verb, options, git, directory, environ)
     redact.add(*(Secret(environ[name]) for app in apps for name in app.env if environ.get(name)))
     deed = _deed(verb)
     remove_leftovers(git, {app.path for app in apps})
@@ -151,8 +147,11 @@ def _run_alone(
     _do(_deed(verb), options, environ, directory, console, report, failing=[report])
 
 
-def _select(verb: Verb, options: Options, root: Path, directory: Path, environ: Mapping[str, str]) -> tuple[App, ...]:
-    config = load(root) if options.path is None else for_path(root, directory / options.path)
+def _select(verb: Verb, options: Options, git: Git, directory: Path, environ: Mapping[str, str]) -> tuple[App, ...]:
+    if options.path is None:
+        config = load(git.root, git.directories_with(*TABLE_OF_AN_APP))
+    else:
+        config = for_path(git.root, directory / options.path)
     if verb.every_target and not (options.target or environ.get(TARGET)):
         return resolve_every(config, options.app, environ)
     if options.app is None and verb.several_apps:
@@ -200,48 +199,3 @@ def _as_problem(error: BaseException) -> Problem:
         where=where,
         hint="run again with CONNECT_TASKS_DEBUG=1 and report the traceback",
     )
-
-
-def _redacted(data: Any, redact: Redactor) -> Any:
-    """Each text by itself: in the JSON of all of them, a secret may stand in escapes within escapes."""
-    if isinstance(data, str):
-        return redact(data)
-    if isinstance(data, Mapping):
-        return {redact(key): _redacted(value, redact) for key, value in data.items()}
-    if isinstance(data, (list, tuple, deque)):
-        return [_redacted(value, redact) for value in data]
-    return data
-
-
-def _write_report(verb: Verb, options: Options, reports: list[Report], redact: Redactor) -> None:
-    if options.json is None:
-        return
-    data = reports[0].as_json() if len(reports) == 1 else several_as_json(verb.name, reports)
-    text = json.dumps(_redacted(data, redact), indent=2, ensure_ascii=True) + "\n"
-    if options.json == "-":
-        write(sys.stdout, text)
-        return
-    _write_file(Path(options.json), text)
-
-
-def _write_page(verb: Verb, options: Options, reports: list[Report], redact: Redactor) -> None:
-    if options.html is None:
-        return
-    from .html_report import render
-
-    told = [{**report.as_json(), "diffs": report.diffs, "log": report.log} for report in reports]
-    when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    _write_file(Path(options.html), render(verb.name, _redacted(told, redact), when=when, version=own_version()))
-
-
-def _write_file(path: Path, text: str) -> None:
-    """All of it or nothing, readable by its owner alone."""
-    try:
-        remove_half_written(path.absolute().parent)
-        write_private(path.absolute(), text)
-    except OSError as error:
-        raise ReportUnwritten(
-            f"the report could not be written: {error.strerror}",
-            where=str(path),
-            hint="--json FILE or --html FILE, in a directory that exists and has room",
-        ) from None

@@ -135,6 +135,12 @@ def _run(which: Verb, app: str | None, session: nox.Session) -> int:
         arguments += ["--app", app]
     try:
         options = parse(which, arguments, program=f"nox -s {session.name} --")
+    except UsageWrong as problem:
+        from .run_report import write_refusal
+        from .secret import Redactor
+
+        write_refusal([which.name, *arguments], problem, Redactor.of_environment(os.environ))
+        raise
     except SystemExit:  # --help was printed; let through, it would end nox and lose later sessions (T18)
         return 0
     return run_verb(which, options, directory=Path.cwd(), environ=os.environ, spelled=spelling(_names()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.arguments import Options, parse
+from connect_tasks.cli import main
 from connect_tasks.errors import UsageWrong
 from connect_tasks.verbs import EXIT_CODES, NAMES, VERBS, Verb, verb
 
@@ -249,3 +251,14 @@ def test_any_locale_will_do(stale: Path, changes: dict[str, str]) -> None:
     assert b"CT490" in done.stdout
     if "PYTHONUTF8" in changes or "PYTHONIOENCODING" in changes:
         assert b"XX check" in done.stdout
+
+
+@pytest.mark.parametrize("spelled", [["--json", "report.json"], ["--json=report.json"]])
+def test_a_report_that_is_asked_for_is_written_of_a_usage_error_too(
+    spelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["release", *spelled, "--frobnicate"]) == 4
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["verb"], report["result"], report["error"]["code"]) == ("release", "failed", "CT100")
+    assert "--frobnicate" in report["error"]["message"]

@@ -5,11 +5,12 @@ app's `targets.T`.
 """
 
 from .merging import explain
-from .reader import app_names, for_path, load
+from .reader import TABLE_OF_AN_APP, app_names, for_path, load
 from .selection import TARGET, resolve, resolve_all, resolve_every
 from .values import App, Config, Layer, TestSettings, VerifySettings
 
 __all__ = [
+    "TABLE_OF_AN_APP",
     "TARGET",
     "App",
     "Config",

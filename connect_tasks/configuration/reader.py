@@ -22,6 +22,8 @@ from .values import App, Config, Layer
 
 FILE = "pyproject.toml"
 TABLE: Place = ("tool", "connect-tasks")
+#: A file, and what it holds where it stands beside an app and has that app's table: see `load`.
+TABLE_OF_AN_APP = (FILE, "[tool.connect-tasks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +50,15 @@ def load(root: Path, directories: Iterable[str] = ()) -> Config:
 
     Reads root/pyproject.toml and, for the defaults of other tools, the pyproject.toml and .posit/publish/*.toml of each
     app's directory. Each of `directories` (POSIX, below the root) may hold a pyproject.toml with a table of its own:
-    that of the app in it. Raises ConfigurationMissing; ConfigurationInvalid, or several of them in a Problems.
+    that of the app in it, unless the repository's own is that of one app (it has a `path`). Raises
+    ConfigurationMissing; ConfigurationInvalid, or several of them in a Problems.
     """
     read = _reader(root)
     document = read(FILE)
     inner = [read(f"{directory}/{FILE}") for directory in directories]
     nested = [each for each in inner if each is not None and each.table(TABLE) is not None]
+    if document is not None and document.table((*TABLE, "path")) is not None:
+        nested = []  # the repository's own table is that of an app, and others below it are none of its concern
     if not nested and (document is None or document.table(TABLE) is None):
         message = "there is no [tool.connect-tasks] table" + ("" if document else f", and no {FILE}")
         hint = f"python -m connect_tasks init, or add the line [tool.connect-tasks] to {FILE}"

@@ -73,6 +73,14 @@ class Git(GitObjects):
             raise failed(found)
         return read_status(found.stdout, directory)
 
+    def directories_with(self, file: str, text: str) -> tuple[str, ...]:
+        """The directories below the root whose tracked `file` holds `text` in the work tree, in one call however many
+        there are."""
+        options = ("--files-with-matches", "--null", "--no-color", "--full-name", "--fixed-strings", "--max-depth=-1")
+        found = self.run("grep", *options, "-e", text, "--", f":(top,glob)*/**/{file}")  # status 1: there are none
+        paths = os.fsdecode(found.stdout).split("\0")[:-1]
+        return tuple(sorted(path.rpartition("/")[0] for path in paths))
+
     @property
     def index_file(self) -> Path:
         """The index of this work tree (linked work trees have their own)."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..configuration import App, explain, for_path, load
+from ..configuration import TABLE_OF_AN_APP, App, explain, for_path, load
 from ..content.candidate import take_candidate
 from ..errors import Problem
 from ..outcome import Report, recorded
@@ -37,7 +37,11 @@ def config(app: App, world: World, report: Report) -> None:
     """Print a line for each value; one that no file says is found where the verbs would find it."""
     git, options = world.git, world.options
     with recorded(report, "config"):
-        known = load(git.root) if options.path is None else for_path(git.root, app.path)
+        known = (
+            load(git.root, git.directories_with(*TABLE_OF_AN_APP))
+            if options.path is None
+            else for_path(git.root, app.path)
+        )
         found = dict(_found(app, world))
         values = [
             found.get(key, Effective(key=key, value=value, source=source))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..configuration import App, for_path, load, resolve
+from ..configuration import TABLE_OF_AN_APP, App, for_path, load, resolve
 from ..errors import CommitNotLive, SourceNotProven
 from ..outcome import Report
 from ..pipeline.configuration_history import at_hand
@@ -68,7 +68,8 @@ def promote(app: App, world: World, report: Report) -> None:
 def _source(app: App, world: World) -> App:
     """The same app on the target that it comes from. Raises `TargetUnknown`."""
     root, path = world.git.root, world.options.path
-    config = load(root) if path is None else for_path(root, root / app.path)
+    nested = world.git.directories_with(*TABLE_OF_AN_APP)
+    config = load(root, nested) if path is None else for_path(root, root / app.path)
     return resolve(config, app.name, world.options.source_target, {})
 
 

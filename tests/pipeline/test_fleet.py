@@ -240,3 +240,15 @@ def test_an_unreachable_server_is_said_once(pair: Workshop) -> None:
     assert ran.status not in {0, 2}
     assert {one["error"]["code"] for one in ran.report["apps"]} == {"CT702"}
     assert ran.said.count("CT702: ") == 1
+
+
+def test_tables_beside_the_apps_are_found(workshop: Workshop) -> None:
+    """No list of apps anywhere: each has a table of its own, and what stands in the root's is shared."""
+    estate = make_estate(workshop, NAMES[:2])
+    estate.write("pyproject.toml", SHARED)
+    for name in NAMES[:2]:
+        estate.write(f"apps/{name}/pyproject.toml", f'[tool.connect-tasks]\ntitle = "The {name}"\n')
+    estate.write("docs/pyproject.toml", '[project]\nname = "docs"\n')
+    estate.commit("tables of their own")
+    matrix = json.loads(estate.process("plan", "--matrix", "json").stdout)
+    assert [(row["app"], row["path"]) for row in matrix] == [("desk", "apps/desk"), ("lamp", "apps/lamp")]

@@ -1,0 +1,85 @@
+"""The account of a run in files: JSON for scripts, a page for people. Everything passes the redactor, and files are
+readable by their owner alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .arguments import Options, own_version
+from .atomic_file import remove_half_written, write_private
+from .console import write
+from .errors import Problem, ReportUnwritten
+from .outcome import Report, several_as_json
+from .secret import Redactor
+
+
+def write_json(verb: str, options: Options, reports: Sequence[Report], redact: Redactor) -> None:
+    """The report as JSON, where it was asked for. Raises `ReportUnwritten`."""
+    if options.json is None:
+        return
+    data = reports[0].as_json() if len(reports) == 1 else several_as_json(verb, reports)
+    text = json.dumps(_redacted(data, redact), indent=2, ensure_ascii=True) + "\n"
+    if options.json == "-":
+        write(sys.stdout, text)
+        return
+    _write_file(Path(options.json), text)
+
+
+def write_page(verb: str, options: Options, reports: Sequence[Report], redact: Redactor) -> None:
+    """The report as a page, where it was asked for. Raises `ReportUnwritten`."""
+    if options.html is None:
+        return
+    from .html_report import render
+
+    told = [{**report.as_json(), "diffs": report.diffs, "log": report.log} for report in reports]
+    when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    _write_file(Path(options.html), render(verb, _redacted(told, redact), when=when, version=own_version()))
+
+
+def write_refusal(arguments: Sequence[str], problem: Problem, redact: Redactor) -> None:
+    """The report of a command line that could not be read, where it asks for one. Raises `ReportUnwritten`."""
+    place = _named_file(arguments) if arguments and not arguments[0].startswith("-") else None
+    if place is not None:
+        report = Report(verb=arguments[0])
+        report.fail(problem)
+        write_json(report.verb, Options(json=place), [report], redact)
+
+
+def _named_file(arguments: Sequence[str]) -> str | None:
+    """What `--json` names, as far as that can be told."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument.startswith("--json="):
+            return argument.removeprefix("--json=") or None
+        if argument == "--json":
+            return following if following == "-" or not following.startswith("-") else None
+    return None
+
+
+def _redacted(data: Any, redact: Redactor) -> Any:
+    """Each text by itself: in the JSON of all of them, a secret may stand in escapes within escapes."""
+    if isinstance(data, str):
+        return redact(data)
+    if isinstance(data, Mapping):
+        return {redact(key): _redacted(value, redact) for key, value in data.items()}
+    if isinstance(data, (list, tuple, deque)):
+        return [_redacted(value, redact) for value in data]
+    return data
+
+
+def _write_file(path: Path, text: str) -> None:
+    """All of it or nothing, readable by its owner alone."""
+    try:
+        remove_half_written(path.absolute().parent)
+        write_private(path.absolute(), text)
+    except OSError as error:
+        raise ReportUnwritten(
+            f"the report could not be written: {error.strerror}",
+            where=str(path),
+            hint="--json FILE or --html FILE, in a directory that exists and has room",
+        ) from None
