@@ -14,6 +14,8 @@ from typing import TypeVar
 from .. import process
 
 Item = TypeVar("Item")
+#: Seconds between two looks up: an interrupt that another thread was woken by does not end a wait without a limit.
+LOOK_UP = 1.0
 
 
 def do_each(items: Sequence[Item], deed: Callable[[Item], None], *, jobs: int) -> None:
@@ -45,7 +47,8 @@ def do_each(items: Sequence[Item], deed: Callable[[Item], None], *, jobs: int) -
         thread.start()
     try:
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(LOOK_UP)
     except BaseException:
         stopped.set()
         process.end_running()
