@@ -32,7 +32,8 @@ _WORDS = re.compile(
     r"flask|fastapi|starlette|quart|litestar|falcon|bottle|django|dash|shiny|gradio|streamlit|panel|bokeh",
     re.IGNORECASE,
 )
-_HEALTH = re.compile(r"""["'](/(?:health|healthz|healthcheck|ready|livez))/?["']""")
+#: Pages that are made for those who ask whether the app is well; they need no database that a first start may lack.
+_HEALTH = re.compile(r"""["'](/(?:health|healthz|healthcheck|ready|livez|ping|hello|status))["']""")
 #: What shiny's express mode is called in a manifest: `shiny.express.app:app_2e_py` for app.py.
 _EXPRESS = re.compile(r"shiny\.express\.app:(?P<file>\w+)")
 

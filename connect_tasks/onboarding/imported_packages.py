@@ -19,8 +19,8 @@ _SAME = """
 aiohttp altair anyio arrow bokeh boto3 bottle celery click colorcet cryptography dash dask datashader duckdb
 falcon fastapi flask folium gradio great_tables gunicorn h5py holoviews httpx hvplot ibis itsdangerous jinja2
 joblib keras lightgbm litestar loguru lxml markdown matplotlib networkx nltk numba numpy openai openpyxl
-orjson pandas panel param pins plotly plotnine polars prophet psutil psycopg psycopg2 pyarrow pydantic pymongo
-pyodbc pyproj pytz quart redis requests rich scipy seaborn shapely shiny shinywidgets spacy sqlalchemy
+orjson pandas panel param pins plotly plotnine polars prophet psutil psycopg psycopg2 pyarrow pydantic pydeck
+pymongo pyodbc pyproj pytz quart redis requests rich scipy seaborn shapely shiny shinywidgets spacy sqlalchemy
 sqlmodel starlette statsmodels streamlit sympy tabulate tenacity textblob toolz torch tornado tqdm
 transformers uvicorn vega_datasets vizro websockets werkzeug wordcloud xarray xgboost xlsxwriter
 """
