@@ -66,6 +66,7 @@ def test_three_commands(project: Project, private_home: Path, tmp_path: Path, wh
 
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["live_commit"] == report["commit"]
+    print(f"{took:.0f} s of a processor")  # pytest -s shows it
     assert took < PROMISED, f"{took:.0f} s of a processor"
     listed = machine.run(project.root, machine.bin / "nox", "-l")
     assert "- release ->" in listed.stdout, listed.stderr

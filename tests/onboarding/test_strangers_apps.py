@@ -90,7 +90,7 @@ def _noted(example: Example, set_up: Ran, ran: Ran) -> None:
     (found,) = set_up.report["state"]["apps"]
     seconds = sum(stage["seconds"] for report in (set_up.report, ran.report) for stage in report["stages"])
     error = ran.report["error"]
-    result = f"refused: {error['message']}" if error else f"live; {ran.report['stages'][-1]['detail'].split(' ')[2]}"
+    result = f"refused: {error['message']}" if error else f"live; {_status(ran)}"
     cells = (
         f"{example.project}: {example.directory}",
         f"{found['mode']}, {found['entrypoint']}",
@@ -99,3 +99,8 @@ def _noted(example: Example, set_up: Ran, ran: Ran) -> None:
     )
     with Path(os.environ["TRIED_TABLE"]).open("a", encoding="utf-8") as table:
         table.write(f"| {' | '.join((*cells, result))} |\n")
+
+
+def _status(ran: Ran) -> str:
+    """What the page answered: "URL answers 200, commit ... is live"."""
+    return str(ran.report["stages"][-1]["detail"]).partition(" answers ")[2].partition(",")[0]
