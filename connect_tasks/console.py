@@ -113,9 +113,9 @@ class Console:
     def verdict(self, verdict: str, name: str, text: str, hint: str | None = None) -> None:
         """A line of `doctor`, the next command below it; folded to the terminal's width, as columns must be."""
         mark = self._verdict_mark(verdict)
-        self._columns(f"   {mark} {name:<13} ", self.clean(text), indent=" " * 19)
+        self._columns(f"   {mark} {name:<13} ", self.clean(text), indent=" " * 20)
         if hint:
-            self._columns(f"{'':19}next: ", self.clean(hint), indent=" " * 25)
+            self._columns(f"{'':20}next: ", self.clean(hint), indent=" " * 26)
 
     def _columns(self, head: str, text: str, *, indent: str) -> None:
         width = shutil.get_terminal_size().columns - len(indent) if self._redrawn else 0

@@ -35,12 +35,7 @@ EXAMPLES = (
     Example(name="js_example", project="flask", directory="examples/javascript"),
     Example(name="bigger_applications", project="fastapi", directory="docs_src/bigger_applications"),
     Example(name="hello", project="streamlit", directory="streamlit/hello"),
-    Example(
-        name="dashboard-metrics",
-        project="streamlit",
-        directory=f"{_TEMPLATES}/dashboard-metrics",
-        refused="EChartsMixin.echarts_chart() got an unexpected keyword argument 'alt'",
-    ),
+    Example(name="dashboard-metrics", project="streamlit", directory=f"{_TEMPLATES}/dashboard-metrics"),
     Example(name="penguins", project="shiny", directory="examples/penguins"),
     Example(name="uv", project="panel", directory="examples/apps/uv"),
     Example(name="demo", project="gradio_calendar", directory="demo", refused="No module named 'gradio_calendar'"),
