@@ -20,6 +20,7 @@ from .content.evidence import EvidenceStore
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
 from .interrupts import terminated_as_interrupt
 from .outcome import Report, exit_code
+from .pipeline.stage_hooks import run_on_failure
 from .repository.git import Git
 from .repository.leftovers import remove_leftovers
 from .run_limit import limited
@@ -31,6 +32,8 @@ from .server.server_address import find_server
 from .verbs import Verb
 from .world import World
 
+#: Verbs after whose failure the configured commands run.
+HOOKED = frozenset({"release", "deploy", "promote", "rollback"})
 #: (app, world, report), for all of them at once (apps, world, reports), or without an app (options, environ, directory,
 #: console, report).
 Deed = Callable[..., None]
@@ -113,6 +116,7 @@ def _run_apps(
         reports += [Report(verb=verb.name, app=app.name, target=app.target) for app in apps]
         with limited(sum(app.run_timeout for app in apps)):
             _do(deed, apps, world, reports, failing=reports)
+            _tell_of_failures(verb, apps, world, reports)
         return
     for number, app in enumerate(apps):
         report = Report(verb=verb.name, app=app.name, target=app.target)
@@ -123,6 +127,7 @@ def _run_apps(
             console.line(f"{app.name}:")
         with limited(app.run_timeout):
             _do(deed, app, replace(world, scratch=own), report, failing=[report])
+            _tell_of_failures(verb, [app], world, [report])
 
 
 def _do(deed: Deed, *inventory: object, failing: Iterable[Report]) -> None:
@@ -132,6 +137,13 @@ def _do(deed: Deed, *inventory: object, failing: Iterable[Report]) -> None:
     except Problem as problem:
         for report in failing:
             report.fail(problem)
+
+
+def _tell_of_failures(verb: Verb, apps: Iterable[App], world: World, reports: Iterable[Report]) -> None:
+    """What the configuration wants done when a release, or what is like one, has failed."""
+    for app, report in zip(apps, reports, strict=False):
+        if verb.name in HOOKED and report.error is not None:
+            run_on_failure(app, world, report)
 
 
 def _run_alone(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import connect_tasks
-from connect_tasks.configuration.keys import APP_KEYS, PROCESS_KEYS, TARGET_KEYS, TEST_KEYS, VERIFY_KEYS
+from connect_tasks.configuration.keys import APP_KEYS, HOOK_KEYS, PROCESS_KEYS, TARGET_KEYS, TEST_KEYS, VERIFY_KEYS
 from connect_tasks.configuration.kinds import Key
 from connect_tasks.configuration.values import App, TestSettings, VerifySettings
 from connect_tasks.errors.explained import Explanation, explain, kinds
@@ -93,6 +93,7 @@ def _keys(keys: Mapping[str, Key], defaults: Mapping[str, object], outer: str) -
         "test": (TEST_KEYS, TestSettings),
         "verify": (VERIFY_KEYS, VerifySettings),
         "process": (PROCESS_KEYS, None),
+        "hooks": (HOOK_KEYS, None),
     }
     for name, key in keys.items():
         yield f"{'###' if outer else '##'} {outer}{name} {{ #{(outer + name).replace('.', '-')} }}"

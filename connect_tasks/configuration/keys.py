@@ -113,6 +113,26 @@ PROCESS_KEYS: Mapping[str, Key] = {
     "memory_limit": Key(kind=_BYTES, about="Bytes at most, with off-host execution.", example="1073741824"),
 }
 
+#: The stages of a release around which commands can run: those in which something is done.
+HOOKED = ("test", "commit", "push", "deploy", "verify")
+HOOK_KEYS: Mapping[str, Key] = {
+    **{
+        f"{when}_{stage}": Key(
+            kind=many(command(), "commands"), about=f"Commands {about} `{stage}`; {failing}.", example=example
+        )
+        for stage in HOOKED
+        for when, about, failing, example in (
+            ("before", "before", "one that fails stops the run", '["./tools/backup.sh"]'),
+            ("after", "after", "one that fails is told, and changes nothing", '["./tools/tell.sh"]'),
+        )
+    },
+    "on_failure": Key(
+        kind=many(command(), "commands"),
+        about="Commands after a release, deploy, promotion or rollback that failed.",
+        example='[["./tools/tell.sh", "failed"]]',
+    ),
+}
+
 #: What may differ from target to target: everything but the app's place in the repository.
 TARGET_KEYS: Mapping[str, Key] = {
     "mode": Key(
@@ -202,6 +222,11 @@ TARGET_KEYS: Mapping[str, Key] = {
         kind=table(PROCESS_KEYS),
         about="Connect's settings for the content's processes.",
         example="{ min_processes = 1 }",
+    ),
+    "hooks": Key(
+        kind=table(HOOK_KEYS),
+        about="Commands of your own around the stages of a release; no shell runs them, and a rehearsal runs none.",
+        example='{ before_deploy = ["./tools/backup.sh"] }',
     ),
     "server": Key(
         kind=text(rules.server),

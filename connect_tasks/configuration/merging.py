@@ -9,7 +9,7 @@ from typing import Any
 from .values import App, Config, Layer, TestSettings, VerifySettings
 
 #: Tables that are merged key by key; every other value replaces the one below it.
-TABLES = ("test", "verify", "process")
+TABLES = ("test", "verify", "process", "hooks")
 
 
 def merge(layers: Iterable[Layer]) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def build_app(values: Mapping[str, Any], *, name: str, target: str | None) -> Ap
         "test": TestSettings(**values.get("test", {})),
         "verify": VerifySettings(**values.get("verify", {})),
         "process": tuple(sorted(values.get("process", {}).items())),
+        "hooks": tuple(sorted(values.get("hooks", {}).items())),
     }
     return App(name=name, target=target, **{**values, **tables})
 
@@ -46,7 +47,7 @@ def _flat(app: App) -> Iterator[tuple[str, object]]:
         value = getattr(app, field.name)
         if isinstance(value, TestSettings | VerifySettings):
             yield from ((f"{field.name}.{inner.name}", getattr(value, inner.name)) for inner in fields(value))
-        elif field.name == "process":
-            yield from ((f"process.{key}", number) for key, number in value)
+        elif field.name in ("process", "hooks"):
+            yield from ((f"{field.name}.{key}", inner) for key, inner in value)
         else:
             yield field.name, value

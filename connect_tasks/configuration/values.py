@@ -76,6 +76,8 @@ class App:
     branch: str | None = None
     deploy_branch: str | None = None
     polling: bool = False
+    # commands around stages: "before_deploy" and the like, each with its argument lists
+    hooks: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = ()
     # git
     shared: tuple[str, ...] = ()
     commits: str = "together"

@@ -46,6 +46,7 @@ from .deployment import (
     PageUnhealthy,
     ServerDrift,
     SourceNotProven,
+    StageHookFailed,
     TaskUnfinished,
 )
 from .packages import (
@@ -173,6 +174,7 @@ __all__ = [
     "ServerUnreachable",
     "SessionNameTaken",
     "SourceNotProven",
+    "StageHookFailed",
     "TagTaken",
     "TargetUnknown",
     "TaskUnfinished",

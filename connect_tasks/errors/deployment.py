@@ -128,6 +128,17 @@ class SourceNotProven(Problem):
     code = "CT810"
 
 
+class StageHookFailed(Problem):
+    """A command of `hooks.before_STAGE` failed, and so the stage was not begun.
+
+    Why: a command before a stage has a veto: whoever makes a backup first wants no deploy without one.
+
+    Next: mend what it complains about, and run the same command again; it goes on where this one stopped.
+    """
+
+    code = "CT811"
+
+
 class NotInSync(Problem):
     """`status`: what is live is not what HEAD holds, or the item differs from the configuration.
 

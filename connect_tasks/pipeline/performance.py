@@ -41,6 +41,7 @@ from .deployment import Deployment
 from .preparation import Python
 from .release_journal import Journal
 from .server_performance import perform_on_server
+from .stage_hooks import hooked
 
 #: Seconds that we wait for another run of ours in the same repository, or on the same content.
 LOCK_PATIENCE = 60.0
@@ -73,6 +74,7 @@ def perform(actions: Sequence[Action], shipment: Shipment, performance: Performa
     held = False  # from the commit to the verdict on the push
     with ExitStack() as repository, ExitStack() as content:
         for stage_name, group in groupby(actions, key=lambda action: action.stage):
+            around = hooked(app, world, report, stage_name)
             if stage_name in {"commit", "push"} and not held:
                 repository.enter_context(lock(world.git, "repository", timeout=LOCK_PATIENCE))
                 held = True
@@ -80,7 +82,7 @@ def perform(actions: Sequence[Action], shipment: Shipment, performance: Performa
                 repository.close()
                 name = f"deploy {app.name} {app.target or ''}".strip()
                 content.enter_context(lock(world.git, name, timeout=LOCK_PATIENCE))
-            with world.console.stage(report, stage_name) as stage:
+            with around, world.console.stage(report, stage_name) as stage:
                 for action in group:
                     shipment = _perform_one(action, shipment, performance, stage)
                     note_shipment(report, shipment, performance.connect)

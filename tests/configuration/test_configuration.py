@@ -18,7 +18,7 @@ from connect_tasks.configuration import (
     resolve,
     resolve_all,
 )
-from connect_tasks.configuration.keys import APP_KEYS, PROCESS_KEYS, TEST_KEYS, VERIFY_KEYS
+from connect_tasks.configuration.keys import APP_KEYS, HOOK_KEYS, PROCESS_KEYS, TEST_KEYS, VERIFY_KEYS
 from connect_tasks.errors import (
     AppUnknown,
     ConfigurationInvalid,
@@ -157,7 +157,13 @@ def test_values(tmp_path: Path, line: str, key: str, value: object) -> None:
     ("table", "key", "example"),
     [
         (table, name, key.example)
-        for table, keys in (("", APP_KEYS), ("test", TEST_KEYS), ("verify", VERIFY_KEYS), ("process", PROCESS_KEYS))
+        for table, keys in (
+            ("", APP_KEYS),
+            ("test", TEST_KEYS),
+            ("verify", VERIFY_KEYS),
+            ("process", PROCESS_KEYS),
+            ("hooks", HOOK_KEYS),
+        )
         for name, key in keys.items()
     ],
 )

@@ -49,7 +49,7 @@ def test_keys_are_the_fields(keys: dict[str, object], settings: type, apart: set
 
 def test_every_key_says_what_it_is(schema: Any) -> None:
     properties = dict(schema["definitions"])
-    for table in ("test", "verify", "process"):
+    for table in ("test", "verify", "process", "hooks"):
         properties |= {f"{table}.{name}": inner for name, inner in schema["definitions"][table]["properties"].items()}
     for name, definition in properties.items():
         if name not in {"app", "target"}:
