@@ -17,6 +17,7 @@ from ..world import World
 from .actions import CommitGenerated, CommitToDeployBranch, PushCommits, PushSideBranch
 from .fleet import Journey
 from .performance import LOCK_PATIENCE, keep_edits, note_shipment
+from .stage_hooks import hooks_commit_or_push
 
 #: Characters of a subject that all tools show.
 SUBJECT = 72
@@ -32,7 +33,11 @@ class Made:
 
 def push_of(journey: Journey) -> PushCommits | None:
     """Its part in the push for all; None where nothing is to be pushed, or it goes by itself."""
-    alone = journey.alone or any(isinstance(action, CommitToDeployBranch | PushSideBranch) for action in journey.left)
+    alone = (
+        journey.alone
+        or hooks_commit_or_push(journey.app)
+        or any(isinstance(action, CommitToDeployBranch | PushSideBranch) for action in journey.left)
+    )
     found = next((action for action in journey.left if isinstance(action, PushCommits)), None)
     return None if alone or found is None or found.tag is not None else found
 

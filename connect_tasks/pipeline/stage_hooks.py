@@ -36,6 +36,11 @@ def hooked(app: App, world: World, report: Report, stage: str) -> Iterator[None]
     _run_and_note(f"after_{stage}", app, world, report, stage)
 
 
+def hooks_commit_or_push(app: App) -> bool:
+    """Whether commands stand around its commit or its push: a veto is its own, so they can't be shared with others."""
+    return any(name.endswith(("_commit", "_push")) for name, _ in app.hooks)
+
+
 def run_on_failure(app: App, world: World, report: Report) -> None:
     """The commands for a run that has failed; what becomes of them changes nothing."""
     stage = next((each.name for each in reversed(report.stages) if each.result is Result.FAILED), "")

@@ -76,3 +76,23 @@ def test_a_command_that_does_not_exist_is_a_veto_too_and_a_rehearsal_asks_nobody
     assert ran.code == "CT811"
     assert "no-such-program" in ran.report["error"]["message"]
     assert workshop.run("rehearse").status == 0
+
+
+def test_the_veto_of_one_app_is_not_that_of_another(workshop: Workshop, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    set_hooks(workshop, log, before_push=5, on_failure=0)
+    hooks = (workshop.root / "pyproject.toml").read_text().partition("[tool.connect-tasks.hooks]\n")[2]
+    for name in ("one", "two"):
+        for file in ("app.py", "requirements.in", ".python-version"):
+            workshop.write(f"{name}/{file}", (workshop.root / file).read_text())
+    apps = "".join(f'[tool.connect-tasks.apps.{name}]\npath = "{name}"\n' for name in ("one", "two"))
+    workshop.write("pyproject.toml", f"{TABLE}{apps}[tool.connect-tasks.apps.two.hooks]\n{hooks}")
+    workshop.commit("two apps")
+
+    ran = workshop.run("release")
+
+    one, two = ran.report["apps"]
+    assert (one["error"], one["result"]) == (None, "changed")
+    assert two["error"]["code"] == "CT811"
+    assert [line[0] for line in told(log)] == ["two", "two"], "before_push, on_failure"
+    assert workshop.git("ls-tree", "-r", "--name-only", workshop.remote() or "").count("manifest.json") == 1
