@@ -96,6 +96,15 @@ def test_it_runs_far_from_the_checkout(installed: Installed, tmp_path: Path) -> 
     assert "next: python -m connect_tasks freeze" in checked.stdout
 
 
+def test_it_runs_without_being_installed(installed: Installed, tmp_path: Path) -> None:
+    """`uvx --from connect-tasks connect-tasks VERB`, as the documentation has it."""
+    uvx = [uv.find_uv_bin(), "tool", "run", "--quiet", "--from", str(installed.wheel)]
+
+    ran = installed.run(*uvx, "connect-tasks", "--explain", "CT305", cwd=tmp_path)
+
+    assert ran.stdout.startswith("CT305 RequirementsMissing"), ran.stderr
+
+
 def test_a_noxfile_that_names_what_it_imports_is_all_that_somebody_with_nox_needs(
     installed: Installed, tmp_path: Path
 ) -> None:

@@ -187,7 +187,8 @@ def test_noxfiles_are_noxfiles(snippet: Snippet, tmp_path: Path) -> None:
     (tmp_path / "noxfile.py").write_text(snippet.text)
     done = subprocess.run(
         [sys.executable, "-m", "nox", "-l"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NOX_SCRIPT_MODE": "none"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "release" in done.stdout

@@ -52,6 +52,7 @@ def reader(**changes: str) -> dict[str, str]:
     return names | {"PATH": path, "PYTHONPATH": str(ROOT), **changes}
 
 
+@pytest.mark.timeout(600)
 def test_it_can_be_typed_in(tmp_path: Path, private_home: Path) -> None:
     place = tmp_path / "reader"
     place.mkdir()
