@@ -52,7 +52,7 @@ def rehearse(app: App, world: World, report: Report) -> None:
     contacted."""
     require_emulator()
     uncommitted = _takes_work_tree(world)
-    for note in (WORK_TREE,) if uncommitted else _not_rehearsed(world.git):
+    for note in (WORK_TREE,) if uncommitted else _not_rehearsed(world.git, app):
         report.notes.append(note)
         world.console.note(note)
     with ExitStack() as stack:
@@ -189,7 +189,7 @@ def _server(data: Path, repositories: Path, environ: Mapping[str, str], *, leave
 # -------------------------------------------------------------------------------------------------
 
 
-def _not_rehearsed(git: Git) -> Iterator[str]:
+def _not_rehearsed(git: Git, app: App) -> Iterator[str]:
     changes = git.changes(".")
     own = {name for name in (*changes.tracked, *changes.untracked) if os.path.basename(name) not in GENERATED}  # noqa: PTH119  # a git path
     if own:
@@ -197,6 +197,8 @@ def _not_rehearsed(git: Git) -> Iterator[str]:
     hooks = _hooks(git)
     if hooks:
         yield f"hooks, not rehearsed: {_some(hooks)}"
+    if app.hooks:
+        yield f"commands around stages, not rehearsed: {_some([name for name, _ in app.hooks])}"
 
 
 def _hooks(git: Git) -> list[str]:

@@ -75,7 +75,9 @@ def test_a_command_that_does_not_exist_is_a_veto_too_and_a_rehearsal_asks_nobody
 
     assert ran.code == "CT811"
     assert "no-such-program" in ran.report["error"]["message"]
-    assert workshop.run("rehearse").status == 0
+    rehearsed = workshop.run("rehearse")
+    assert rehearsed.status == 0
+    assert "not rehearsed: before_test" in rehearsed.said
 
 
 def test_the_veto_of_one_app_is_not_that_of_another(workshop: Workshop, tmp_path: Path) -> None:
