@@ -54,6 +54,40 @@ def oldest_git(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Kill a release a thousand times, and two hundred processes, and write docs/faults.md (about an hour).
+
+    CONNECT_TASKS_DEATHS and CONNECT_TASKS_KILLS say how many; CONNECT_TASKS_SEED repeats a failure.
+    """
+    session.install("-e", ".[emulator]", "--group", "test")
+    ledger = Path(session.create_tmp())
+    run = (
+        "pytest",
+        "tests/faults",
+        "-m",
+        "slow or not slow",
+        "--timeout",
+        "21600",
+        "-k",
+        "thousand or hundred or rerun",
+    )
+    session.run(*run, *session.posargs, env={"CONNECT_TASKS_LEDGER": str(ledger)})
+    session.run("python", "tests/faults/table.py", str(ledger), "docs/faults.md")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look for known weaknesses in the dependencies; without a network that is said, and is no failure."""
+    session.install("-e", ".[emulator]", "pip-audit>=2.9")
+    said = session.run("pip-audit", "--skip-editable", "--progress-spinner", "off", silent=True, success_codes=[0, 1])
+    session.log(said)
+    if "Found" in str(said):
+        session.error("known weaknesses, see above")
+    if "No known vulnerabilities" not in str(said):
+        session.warn("the advisory database could not be asked")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure against the floor, as ratios taken in one run (add `-- NAME` for one of benchmarks/)."""
     session.install("-e", ".[emulator]", "--group", "test")

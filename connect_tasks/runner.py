@@ -6,6 +6,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -55,8 +56,9 @@ def run_verb(
     with terminated_as_interrupt():
         try:
             if verb.needs_app:
-                with scratch() as place:  # first of all: whatever else asks for a temporary file gets it there
-                    _run_apps(verb, options, directory, environ, console, redact, reports, place)
+                # The scratch is first of all: whatever else asks for a temporary file gets it there.
+                with scratch() as place, closing(Git.discover(directory, environ)) as git:
+                    _run_apps(verb, options, directory, environ, console, redact, reports, git, place)
             else:
                 _run_alone(verb, options, directory, environ, console, reports)
         except BaseException as error:  # noqa: BLE001  # the one place that catches: every run ends with a report
@@ -95,9 +97,9 @@ def _run_apps(
     console: Console,
     redact: Redactor,
     reports: list[Report],
+    git: Git,
     place: Path,
 ) -> None:
-    git = Git.discover(directory, environ)
     apps = _select(verb, options, git, directory, environ)
     redact.add(*(Secret(environ[name]) for app in apps for name in app.env if environ.get(name)))
     deed = _deed(verb)

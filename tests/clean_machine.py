@@ -34,30 +34,30 @@ def clean_machine(tmp_path: Path, private_home: Path, monkeypatch: pytest.Monkey
     assert not (left := held_locks(tmp_path)), f"locks are left: {left}"
 
 
-def wait_until_gone(before: set[int]) -> None:
+def wait_until_gone(before: frozenset[int]) -> None:
     """Processes that the test has started, and with them the ports that they listened at."""
     deadline = time.monotonic() + PATIENCE
-    while left := children() - before:
+    while left := children(before):
         assert time.monotonic() < deadline, f"processes are left: {[command_of(pid) for pid in left]}"
         time.sleep(0.02)
 
 
-def children() -> set[int]:
-    """All processes below this one, and those that were and have lost their parent: they bear our session's mark."""
+def children(but: frozenset[int] = frozenset()) -> frozenset[int]:
+    """The processes below this one; not those of `but`, nor what they start (a server of many tests starts apps)."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            stat = (entry / "stat").read_text()
-            state, parent = stat.rpartition(")")[2].split()[:2]
-            if state != "Z":
-                parents[int(entry.name)] = int(parent)
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
         except OSError:
             continue
-    found, new = set(), {os.getpid()}
+        if state != "Z":
+            parents[int(entry.name)] = int(parent)
+    found: set[int] = set()
+    new = {os.getpid()}
     while new:
-        new = {pid for pid, parent in parents.items() if parent in new} - found
+        new = {pid for pid, parent in parents.items() if parent in new} - but - found
         found |= new
-    return found
+    return frozenset(found)
 
 
 def command_of(pid: int) -> str:

@@ -75,6 +75,11 @@ class GitCalls:
         """The same repository, with these variables laid over in every call."""
         return replace(self, environ={**self.environ, **changes}, turn=Lock())
 
+    def close(self) -> None:
+        """End GitPython's standing processes: a problem's traceback would keep them as long as it is kept itself."""
+        if "_repo" in self.__dict__:
+            self._repo.close()
+
     # running git ------------------------------------------------------------------------------------------------------
 
     @cached_property

@@ -60,6 +60,7 @@ def rehearse(app: App, world: World, report: Report) -> None:
             scratch = stack.enter_context(_setup(app, world, uncommitted=uncommitted))
             setup.detail = f"scratch clone of {world.git.root.name}, local Connect at {scratch.url}"
         rehearsed, around = _in_scratch(app, world, scratch)
+        stack.callback(around.git.close)
         release_one(rehearsed, around, report)
         with world.console.stage(report, "visit") as visit:
             page = around.connect(rehearsed).visit(_page(report, rehearsed), timeout=app.verify.timeout)

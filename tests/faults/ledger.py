@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-#: Names a directory in which each test leaves its part of the table; `python -m tests.faults.ledger` puts it together.
+#: Names a directory in which each test leaves its part of the table; table.py puts them together.
 #: (Read when this is imported: tests do not see such variables.)
 LEDGER = os.environ.get("CONNECT_TASKS_LEDGER")
 

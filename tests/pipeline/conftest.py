@@ -22,6 +22,10 @@ from connect_tasks.emulator import Running, running
 from connect_tasks.runner import run_verb
 from connect_tasks.verbs import verb
 
+from ..clean_machine import clean_machine
+
+__all__ = ["clean_machine"]
+
 #: An app that needs nothing: freezing, testing and starting it costs almost nothing.
 BARE_APP = '''"""A WSGI app without a framework."""
 
@@ -140,6 +144,11 @@ class Workshop:
         ]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_left(clean_machine: Path) -> None:
+    """Of every test here: no process, no port, no temporary file, no changed settings, no lock."""
+
+
 @pytest.fixture(scope="session")
 def connect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("connect"), options=["--faults"]) as server:
@@ -157,7 +166,7 @@ def make_workshop(server: Running, place: Path, home: Path, name: str, *, push_k
     name = "".join(char if char.isalnum() else "-" for char in name)[:50] + f"-{os.urandom(3).hex()}"
     root = place / "clone"
     root.mkdir()
-    keep = {"PATH", "HOME", "LANG", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "UV_CACHE_DIR", "PYENV_ROOT"}
+    keep = {"PATH", "HOME", "LANG", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "UV_CACHE_DIR", "PYENV_ROOT", "TMPDIR"}
     reach = ("SSL_", "REQUESTS_CA", "PIP_", "CURL_CA")
     environ = {key: value for key, value in os.environ.items() if key in keep or key.startswith(reach)}
     environ |= {
