@@ -42,13 +42,17 @@ def scratch() -> Iterator[Path]:
         hint = "export TMPDIR=DIRECTORY, one that exists and has room, then run the same command again"
         where = os.environ.get("TMPDIR") or "TMPDIR"
         raise NoScratch(f"there is no place for temporary files: {why}", where=where, hint=hint) from None
-    before, tempfile.tempdir = tempfile.tempdir, str(path)
+    before = tempfile.tempdir
     try:
+        tempfile.tempdir = str(path)
         yield path
     finally:
         tempfile.tempdir = before
-        shutil.rmtree(path, ignore_errors=True)
-        _unlock(path, lock)
+        try:
+            shutil.rmtree(path, ignore_errors=True)
+        finally:  # an interrupt of the tidying up does not end it
+            shutil.rmtree(path, ignore_errors=True)
+            _unlock(path, lock)
 
 
 def lasting_directory(prefix: str) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -93,7 +93,7 @@ def commit_parts(
             return Committed(commit=plan.base, created=False)
     with ThreadPoolExecutor(1) as beside, _private_index(git) as index:
         prepared = beside.submit(_prepare, git, index, plan)  # while the disk takes the files
-        with _written(git.root, plan.contents):
+        with _written(git.root, plan.contents, unless=lambda: _stands(git, plan)):
             prepared.result()
             commit = _commit(git, index, plan, message, timeout=timeout, verify=verify)
     update_user_index(git, plan.blobs)
@@ -154,6 +154,12 @@ def _commit(git: Git, index: Path, plan: _Plan, message: str, *, timeout: float,
     if not done.ok:
         raise _refused(git, plan, done)
     return _checked(git, plan, _made(git, done))
+
+
+def _stands(git: Git, plan: _Plan) -> bool:
+    """Whether HEAD is our commit though we were interrupted: to take the files back would stage its reversal."""
+    found = git.run("rev-parse", "HEAD^", *(at("HEAD", directory) for directory in plan.trees))
+    return found.ok and found.text.split() == [plan.base, *plan.trees.values()]
 
 
 def _made(git: Git, done: process.Completed) -> str | None:
@@ -254,8 +260,10 @@ def _private_index(git: Git) -> Iterator[Path]:
 
 
 @contextmanager
-def _written(directory: Path, files: Mapping[str, bytes]) -> Iterator[None]:
-    """The files in the work tree; they get their old bytes back when the block fails."""
+def _written(
+    directory: Path, files: Mapping[str, bytes], *, unless: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """The files in the work tree; they get their old bytes back when the block fails, `unless` they are committed."""
     before: dict[str, bytes | None] = {}
     try:
         for path, content in files.items():
@@ -265,6 +273,8 @@ def _written(directory: Path, files: Mapping[str, bytes]) -> Iterator[None]:
                 write_file(target, content)
         yield
     except BaseException:
+        if unless():
+            raise
         for path, old in before.items():
             if old is None:
                 (directory / path).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 #: Seconds that a run looks for the trace of a write whose answer was lost; the local server has made it by then.
-PATIENCE = 1.0
+PATIENCE = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,11 +144,6 @@ class Workshop:
         ]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_left(clean_machine: Path) -> None:
-    """Of every test here: no process, no port, no temporary file, no changed settings, no lock."""
-
-
 @pytest.fixture(scope="session")
 def connect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("connect"), options=["--faults"]) as server:

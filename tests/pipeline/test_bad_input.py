@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import TABLE, Workshop
 
+pytestmark = pytest.mark.usefixtures("clean_machine")
+
 
 def no_configuration(workshop: Workshop) -> None:
     workshop.git("rm", "--quiet", "pyproject.toml")

@@ -12,6 +12,8 @@ import pytest
 
 from .conftest import BARE_APP, BARE_TEST, Workshop
 
+pytestmark = pytest.mark.usefixtures("clean_machine")
+
 STAGES = ["facts", "freeze", "manifest", "test", "commit", "push", "deploy", "verify"]
 FLASK_CLOSURE = {"blinker", "click", "flask", "itsdangerous", "jinja2", "markupsafe", "werkzeug"}
 

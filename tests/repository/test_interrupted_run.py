@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.errors import CommandTimedOut
+from connect_tasks.repository import generated_commit
 from connect_tasks.repository.generated_backup import keep_backup
 from connect_tasks.repository.generated_commit import commit_generated
 from connect_tasks.repository.git_push import push
@@ -95,6 +96,21 @@ def test_told_to_end_while_a_hook_runs(clone: Clone) -> None:
         child.wait(20)
     assert clone.snapshot() == before
     assert not list((clone.root / ".git").rglob("*.lock"))
+
+
+def test_interrupted_right_after_git_has_committed(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit stands: to take the files back would leave its reversal staged."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(generated_commit, "_checked", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            commit(clone)
+    assert clone("log", "-1", "--format=%s") == "Release sales"
+    assert len(finish(clone)) == 1
+    assert clone("status", "--porcelain") == ""
 
 
 def test_killed_after_the_commit_before_the_push(clone: Clone) -> None:
