@@ -49,6 +49,7 @@ NO_OBJECTS = (
     "cp -a $1/.git/objects/. $2 && mount -t tmpfs -o size=900k none $1/.git/objects && cp -a $2/. $1/.git/objects && "
     "(dd if=/dev/zero of=$1/.git/objects/full bs=1k 2>/dev/null || true)"
 )
+LEDGER = Ledger(title="surroundings")
 C_LOCALE = {"LC_ALL": "C", "LANG": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 #: Of each kind one is a part of CI, the others of the long form.
 FAULTS = (
@@ -62,7 +63,7 @@ FAULTS = (
     Fault(name="TMPDIR is gone", environ={"TMPDIR": "$2/gone"}),
 )
 MORE_FAULTS = (
-    Fault(name="files may be empty", before="ulimit -f 0", said=r"CT905"),
+    Fault(name="files may be empty", before="ulimit -f 0", said=r"no place for temporary files"),
     Fault(name="the checkout is read-only", before=READ_ONLY.format(at="$1"), said=NO_WRITING),
     Fault(name="git's directory is read-only", before=READ_ONLY.format(at="$1/.git"), said=NO_WRITING),
     Fault(name="the cache is read-only", before=READ_ONLY.format(at="$CONNECT_TASKS_CACHE")),
@@ -148,8 +149,7 @@ def test_nothing_is_lost_and_the_rerun_finishes(fault: Fault, world: World, fork
     stage, world.stage = world.stage or world.make(), None
     stage.next_version()
     before, live = stage.users_work(), stage.item()["bundle_id"]
-    ledger = Ledger(title="surroundings")
-    with ledger.row(fault.name) as row:
+    with LEDGER.row(fault.name) as row:
         if fault.clock:
             run = release(stage, forks, clock=fault.clock)
             status, said = run.status, run.said
@@ -176,5 +176,5 @@ def test_nothing_is_lost_and_the_rerun_finishes(fault: Fault, world: World, fork
         row.wrong += state != expected
         different = {key: (value, state.get(key)) for key, value in expected.items() if state.get(key) != value}
         assert not different, f"{different}: {said}\n{last.said}"
-    ledger.keep()
+    LEDGER.keep()
     world.stage = stage
