@@ -26,6 +26,7 @@ class Options:
     path: str | None = None
     json: str | None = None
     html: str | None = None
+    junit: str | None = None
     upgrade: tuple[str, ...] = ()  # "" among them: everything
     offline: bool = False
     evidence: str | None = None

@@ -118,8 +118,13 @@ class Report:
 
 
 def error_as_json(problem: Problem) -> dict[str, Any]:
-    """`{"code", "message", "hint"}`; a group adds `"all"`, the same three for each member."""
-    one: dict[str, Any] = {"code": problem.code, "message": _sentence(problem), "hint": problem.hint}
+    """`{"code", "message", "where", "hint"}`; a group adds `"all"`, the same four for each member."""
+    one: dict[str, Any] = {
+        "code": problem.code,
+        "message": _sentence(problem),
+        "where": problem.where,
+        "hint": problem.hint,
+    }
     if isinstance(problem, Problems):
         one["all"] = [error_as_json(member) for member in problem.problems]
     return one

@@ -1,22 +1,24 @@
-"""The account of a run in files: JSON for scripts, a page for people. Everything passes the redactor, and files are
-readable by their owner alone."""
+"""The account of a run in files: JSON for scripts, a page for people, and what CI systems read.
+
+Everything passes the redactor, and files of ours are readable by their owner alone.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .arguments import Options, own_version
 from .atomic_file import remove_half_written, write_private
-from .console import write
+from .console import Console, write
 from .errors import Problem, ReportUnwritten
 from .outcome import Report, several_as_json
-from .secret import Redactor
+from .secret import Redactor, Secret
 
 
 def write_json(verb: str, options: Options, reports: Sequence[Report], redact: Redactor) -> None:
@@ -40,6 +42,41 @@ def write_page(verb: str, options: Options, reports: Sequence[Report], redact: R
     told = [{**report.as_json(), "diffs": report.diffs, "log": report.log} for report in reports]
     when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     _write_file(Path(options.html), render(verb, _redacted(told, redact), when=when, version=own_version()))
+
+
+def write_junit(verb: str, options: Options, reports: Sequence[Report], redact: Redactor) -> None:
+    """The stages as test cases, where that was asked for. Raises `ReportUnwritten`."""
+    if options.junit is None:
+        return
+    from .ci_account import junit
+
+    _write_file(Path(options.junit), junit(verb, [_redacted(report.as_json(), redact) for report in reports]))
+
+
+def tell_github(
+    verb: str, environ: Mapping[str, str], console: Console, reports: Sequence[Report], redact: Redactor
+) -> None:
+    """In a job of GitHub Actions: its summary, its outputs, and annotations. Raises `ReportUnwritten`."""
+    if not is_github(environ):
+        return
+    from . import ci_account
+
+    told = [_redacted(report.as_json(), redact) for report in reports]
+    _append(environ.get("GITHUB_STEP_SUMMARY"), ci_account.job_summary(verb, told))
+    _append(environ.get("GITHUB_OUTPUT"), "".join(f"{key}={text}\n" for key, text in ci_account.outputs(told).items()))
+    console.command("".join(f"{line}\n" for line in ci_account.error_annotations(told)))
+
+
+def hide_from_github(secrets: Iterable[Secret], environ: Mapping[str, str], console: Console) -> None:
+    """In a job of GitHub Actions: what its log never shows, whoever prints it. The runner swallows these lines."""
+    if is_github(environ):
+        from .ci_account import mask
+
+        console.command("".join(mask(secret.reveal()) for secret in secrets))
+
+
+def is_github(environ: Mapping[str, str]) -> bool:
+    return environ.get("GITHUB_ACTIONS") == "true"
 
 
 def write_refusal(arguments: Sequence[str], problem: Problem, redact: Redactor) -> None:
@@ -72,6 +109,17 @@ def _redacted(data: Any, redact: Redactor) -> Any:
     return data
 
 
+def _append(place: str | None, text: str) -> None:
+    """To a file that the CI system made for this step."""
+    if not place:
+        return
+    try:
+        with Path(place).open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ReportUnwritten(f"the job's account could not be written: {error.strerror}", where=place) from None
+
+
 def _write_file(path: Path, text: str) -> None:
     """All of it or nothing, readable by its owner alone."""
     try:
@@ -81,5 +129,5 @@ def _write_file(path: Path, text: str) -> None:
         raise ReportUnwritten(
             f"the report could not be written: {error.strerror}",
             where=str(path),
-            hint="--json FILE or --html FILE, in a directory that exists and has room",
+            hint="--json FILE, --html FILE or --junit FILE, in a directory that exists and has room",
         ) from None

@@ -25,7 +25,7 @@ from .pipeline.stage_hooks import run_on_failure
 from .repository.git import Git
 from .repository.leftovers import remove_leftovers
 from .run_limit import limited
-from .run_report import write_json, write_page
+from .run_report import hide_from_github, tell_github, write_json, write_junit, write_page
 from .scratch import scratch
 from .secret import Redactor, Secret
 from .server.connect import Connect
@@ -71,9 +71,10 @@ def run_verb(
         console.problem(problem, of=", ".join(of) if len(reports) > 1 and len(of) < len(reports) else "")
     if not verb.every_target:  # its lines are the recap
         console.recap(reports)
-    for write_one in (write_json, write_page):
+    accounts = [partial(write_one, verb.name, options) for write_one in (write_json, write_page, write_junit)]
+    for account in (*accounts, partial(tell_github, verb.name, environ, console)):
         try:
-            write_one(verb.name, options, reports, redact)
+            account(reports, redact)
         except ReportUnwritten as problem:
             console.problem(problem)
             reports[-1].error = reports[-1].error or problem
@@ -101,7 +102,9 @@ def _run_apps(
     place: Path,
 ) -> None:
     apps = _select(verb, options, git, directory, environ)
-    redact.add(*(Secret(environ[name]) for app in apps for name in app.env if environ.get(name)))
+    secrets = [Secret(environ[name]) for app in apps for name in app.env if environ.get(name)]
+    redact.add(*secrets)
+    hide_from_github(secrets, environ, console)
     deed = _deed(verb)
     remove_leftovers(git, {app.path for app in apps})
     world = World(

@@ -62,7 +62,12 @@ def test_a_failure_leaves_what_was_done() -> None:
         ("commit", "ok", ""),
         ("test", "failed", "2 failed"),
     ]
-    assert data["error"] == {"code": "CT500", "message": "2 failed (app/tests)", "hint": "mend them"}
+    assert data["error"] == {
+        "code": "CT500",
+        "message": "2 failed (app/tests)",
+        "where": "app/tests",
+        "hint": "mend them",
+    }
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("x"), SystemExit(2)])

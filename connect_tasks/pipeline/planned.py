@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,16 +116,3 @@ class Planned:
         yield from (f"call     {call}" for call in self.calls)
         for diff in self.diffs.values():
             yield from diff.splitlines()
-
-
-def diff_of(name: str, before: bytes | None, after: bytes | None) -> str:
-    """A unified diff, "" where nothing differs. Generated files are text."""
-    old, new = (("" if data is None else data.decode("utf-8", "replace")).splitlines() for data in (before, after))
-    lines = difflib.unified_diff(
-        old,
-        new,
-        "/dev/null" if before is None else f"a/{name}",
-        "/dev/null" if after is None else f"b/{name}",
-        lineterm="",
-    )
-    return "".join(f"{line}\n" for line in lines)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..configuration import App
 from ..console import write
+from ..diffs import diff_of
 from ..errors import Problem
 from ..outcome import EMPTY_PLAN, Report, Result
 from ..pipeline.standstill import standing_still
@@ -110,8 +111,6 @@ def _show(world: World, report: Report, planned: Planned) -> None:
 
 def _diffs(app: App, world: World, commit: str, generated: Mapping[str, bytes]) -> dict[str, str]:
     """Of the generated files, against those that are committed."""
-    from ..pipeline.planned import diff_of
-
     tree = world.git.tree(commit, app.path)
     there = {name: tree[name].oid for name in GENERATED if name in tree}
     contents = world.git.read(there.values())

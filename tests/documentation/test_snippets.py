@@ -52,7 +52,10 @@ def place(snippet: Snippet) -> str:
 
 def check_command(line: str) -> None:
     """A line of shell: every command of ours in it must parse. Raises what our parser raises."""
-    for part in re.split(r"\s+(?:&&|\|\||\|)\s+", line.partition("  #")[0]):
+    for inner in re.findall(r"\$\(([^()]+)\)", line):
+        check_command(inner)
+    plain = re.sub(r"\s>>?\s*\S+$", "", line.partition("  #")[0])
+    for part in re.split(r"\s+(?:&&|\|\||\|)\s+", plain):
         words = shlex.split(part)
         while words and _ASSIGNMENT.match(words[0]):
             del words[0]

@@ -1,0 +1,137 @@
+"""What CI systems are told of a run: whole, within their limits, and nothing of others' text taken for a command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from connect_tasks.arguments import parse
+from connect_tasks.ci_account import SUMMARY_LIMIT, error_annotations, job_summary, junit, mask, outputs
+from connect_tasks.errors import DeployFailed, ManifestStale, Problems
+from connect_tasks.outcome import Report, Result, StageOutcome
+from connect_tasks.runner import run_verb
+from connect_tasks.verbs import verb
+
+from .content.repository import commit_all, make_repository, write_files
+
+COMMIT = "d70f24e8391fd246d547102131bbceb4e154121d"
+NASTY = "50% of <b>a|b</b>\n::error::forged, x: y \x1b[31m"
+
+
+def live() -> dict[str, Any]:
+    report = Report(verb="release", app="sales", target="production", result=Result.CHANGED)
+    report.live_commit, report.bundle, report.url = COMMIT, "102", "https://connect.example.com/content/2f82/"
+    report.stages.append(StageOutcome(name="deploy", result=Result.CHANGED, seconds=14.051, detail="bundle 102"))
+    return report.as_json()
+
+
+def broken(*problems: Any) -> dict[str, Any]:
+    report = Report(verb="release", app="stock")
+    report.stages.append(StageOutcome(name="deploy", result=Result.FAILED, seconds=3.2, detail=NASTY))
+    report.fail(Problems(problems or (DeployFailed(NASTY, where="apps/stock/app.py:12", hint="nox -s status"),)))
+    return report.as_json()
+
+
+def test_outputs_of_one_and_of_several() -> None:
+    one = {"commit": COMMIT, "bundle": "102", "url": "https://connect.example.com/content/2f82/"}
+    assert outputs([live()]) == {"changed": "true", **one}
+
+    several = outputs([broken(), live()])
+    assert several["changed"] == "true"
+    assert json.loads(several["apps"]) == {"stock": {"commit": "", "bundle": "", "url": ""}, "sales": one}
+    assert outputs([broken()])["changed"] == "false"
+
+
+def test_annotations_name_file_and_line_and_forge_nothing() -> None:
+    (line,) = error_annotations([live(), broken()])
+
+    assert line.startswith("::error title=CT")
+    assert ",file=apps/stock/app.py,line=12::50%25 of " in line
+    assert "%0A::error::forged, x: y" in line
+    assert line.endswith("%0Anext: nox -s status")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("where", ["https://connect.example.com/x", "apps.sales.verify", None])
+def test_what_is_no_file_is_annotated_without_one(where: str | None) -> None:
+    (line,) = error_annotations([broken(DeployFailed("no", where=where))])
+    assert ",file=" not in line
+
+
+def test_at_most_ten_annotations() -> None:
+    problems = [ManifestStale(f"file {number}") for number in range(30)]
+    assert len(error_annotations([broken(*problems)])) == 10
+
+
+def test_the_summary_is_a_table_that_others_can_not_break() -> None:
+    text = job_summary("release", [live(), broken()])
+
+    assert (
+        "| ✅ | [sales on production](https://connect.example.com/content/2f82/) | changed | `d70f24e839` | 14.1 |"
+        in text
+    )
+    assert "<b>" not in text.replace("\\<b\\>", "")
+    assert "next: nox -s status" in text
+    rows = [line for line in text.splitlines() if line.startswith("| deploy")]
+    assert len(rows) == 2
+    assert all(row.replace("\\|", "").count("|") == 5 for row in rows)
+
+
+def test_the_summary_is_cut_at_githubs_limit() -> None:
+    text = job_summary("release", [broken(*(ManifestStale("ü" * 2000) for _ in range(600)))])
+
+    assert len(text.encode()) <= SUMMARY_LIMIT
+    assert text.endswith("cut at 1 MiB\n")
+
+
+def test_masks_are_one_for_each_line() -> None:
+    assert mask("first%\n\nsecond\n") == "::add-mask::first%25\n::add-mask::second\n"
+
+
+def test_junit_holds_every_stage_and_what_failed_outside_of_one() -> None:
+    early = Report(verb="release", app="early")
+    early.fail(ManifestStale("it does not list data.csv"))
+    root = ET.fromstring(junit("release", [live(), broken(), early.as_json()]))  # noqa: S314  # our own
+
+    found = {suite.get("name"): (suite.get("tests"), suite.get("failures")) for suite in root}
+    assert found == {"sales on production": ("1", "0"), "stock": ("1", "1"), "early": ("1", "1")}
+    assert [case.get("time") for case in root.iter("testcase")] == ["14.051", "3.200", "0.000"]
+    assert ["next: nox -s status" in (failure.text or "") for failure in root.iter("failure")] == [True, False]
+
+
+def test_a_job_of_github_gets_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stale manifest, as `check` of a real repository finds it."""
+    table = '[tool.connect-tasks]\nmode = "flask"\nentrypoint = "app:app"\nenv = ["PASSWORD"]\n'
+    root = make_repository(
+        tmp_path / "r", {"app.py": "app = 1\n", ".python-version": "3.12\n", "pyproject.toml": table}
+    )
+    write_files(root, {"requirements.in": "flask\n"})
+    commit_all(root)
+    environ = {
+        "GITHUB_ACTIONS": "true",
+        "PATH": "/usr/bin:/bin",
+        "PASSWORD": "canary-of-a-password",
+        "HOME": str(tmp_path),
+    }
+    environ |= {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "GITHUB_OUTPUT": str(tmp_path / "output")}
+    (tmp_path / "output").write_text("earlier=1\n")
+    options = parse(verb("check"), ["--junit", str(tmp_path / "junit.xml")], program="check")
+
+    status = run_verb(verb("check"), options, directory=root, environ=environ)
+
+    said = capsys.readouterr().out
+    assert status != 0
+    assert "::add-mask::canary-of-a-password\n" in said
+    assert "\n::error title=CT" in said
+    assert (tmp_path / "output").read_text().startswith("earlier=1\nchanged=false\n")
+    assert "### check" in (tmp_path / "summary").read_text()
+    assert ET.parse(tmp_path / "junit.xml").getroot().find("testsuite/testcase/failure") is not None  # noqa: S314
+    del environ["GITHUB_ACTIONS"]
+    run_verb(verb("check"), options, directory=root, environ=environ)
+    said = capsys.readouterr().out
+    assert "::" not in said
+    assert "canary" not in said
