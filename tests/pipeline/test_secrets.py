@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from connect_tasks import runner
+from connect_tasks import scratch
 from connect_tasks.emulator import Running, running
 
 from .conftest import Workshop, make_workshop
@@ -158,7 +158,7 @@ def shop(secret_server: Running, tmp_path: Path, private_home: Path, monkeypatch
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.setattr(runner.shutil, "rmtree", lambda *_, **__: None)  # so that we can look into what it wrote
+    monkeypatch.setattr(scratch.shutil, "rmtree", lambda *_, **__: None)  # so that we can look into what it wrote
     made = make_workshop(secret_server, tmp_path, private_home, "secrets", push_key=another_key(secret_server))
     made.environ |= {"DATABASE_URL": VALUE, "UNDECLARED": UNDECLARED, "TMPDIR": str(temporary)}
     made.environ["DUMP"] = str(tmp_path / "dump")
