@@ -212,7 +212,8 @@ def _repository(root: Path, apps: Mapping[str, Mapping[str, bytes]]) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    for command in (["init", "-q"], ["add", "."]):
+    # No packing in the background: it would be measured too, and the one at the end would find it at work.
+    for command in (["init", "-q"], ["config", "gc.auto", "0"], ["config", "maintenance.auto", "false"], ["add", "."]):
         subprocess.run(["git", *command], cwd=root, env=ENVIRONMENT, check=True)
     subprocess.run(["git", "commit", "-qm", "the apps"], cwd=root, env=ENVIRONMENT, check=True)
     git = Git.discover(root, ENVIRONMENT)
