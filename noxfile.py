@@ -115,7 +115,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with mypy, strictly, and the direction of imports between our packages."""
-    session.install("-e", ".[emulator]", "--group", "lint")
+    session.install("-e", ".[emulator]", "--group", "lint", "--group", "test")
     session.run("mypy")
     session.run("lint-imports")
 
