@@ -21,6 +21,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from connect_tasks import process
 from connect_tasks.packages.dependencies import DependencySource, find_dependencies
@@ -128,17 +130,14 @@ def _commands(bench: Bench, scratch: Path) -> list[Command]:
     found = []
     run = process.run
 
-    def listen(argv: Sequence[str | os.PathLike[str]], **settings: object) -> process.Completed:
-        done = run(argv, **settings)  # type: ignore[arg-type]
+    def listen(argv: Sequence[str | os.PathLike[str]], **settings: Any) -> process.Completed:
+        done = run(argv, **settings)
         if done.ok:
-            found.append(Command(argv=done.argv, directory=settings["cwd"], environment=settings["env"]))  # type: ignore[arg-type]
+            found.append(Command(argv=done.argv, directory=settings["cwd"], environment=settings["env"]))
         return done
 
-    process.run = listen  # type: ignore[assignment]
-    try:
+    with patch.object(process, "run", listen):
         bench.freeze(scratch)
-    finally:
-        process.run = run
     return sorted(found, key=lambda command: "venv" not in command.argv)
 
 

@@ -13,11 +13,12 @@ Verify = Callable[..., object]
 
 def make_environment(place: Path, *packages: str, python: str = "3.11") -> Path:
     """A virtual environment with these packages; the path of its Python."""
-    tool, quiet = uv.find_uv_bin(), {"check": True, "capture_output": True}
-    subprocess.run([tool, "venv", "-q", "--python", python, place], **quiet)  # type: ignore[call-overload]
+    tool = uv.find_uv_bin()
+    subprocess.run([tool, "venv", "-q", "--python", python, place], check=True, capture_output=True)
     interpreter = place / "bin" / "python"
     if packages:
-        subprocess.run([tool, "pip", "install", "-q", "--python", interpreter, *packages], **quiet)  # type: ignore[call-overload]
+        install = [tool, "pip", "install", "-q", "--python", interpreter, *packages]
+        subprocess.run(install, check=True, capture_output=True)
     return interpreter
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,12 +39,12 @@ def verify(tmp_path: Path, frozen_python: Path, app_env: dict[str, str]) -> Veri
     """verify(files, mode, entrypoint) in an export that holds these files."""
 
     def call(
-        files: Files, mode: str | None = "flask", entrypoint: str | None = "app:app", **options: object
+        files: Files, mode: str | None = "flask", entrypoint: str | None = "app:app", **options: Any
     ) -> Entrypoint:
         directory = tmp_path / "export"
         directory.mkdir(exist_ok=True)
         write_files(directory, files)
-        return verify_entrypoint(frozen_python, directory, mode, entrypoint, app_env, **options)  # type: ignore[arg-type]
+        return verify_entrypoint(frozen_python, directory, mode, entrypoint, app_env, **options)
 
     return call
 
