@@ -204,14 +204,9 @@ class VerifyLive:
         return "visit the live page and read the live commit back"
 
 
-Action = (
-    RunTests
-    | CommitGenerated
-    | CommitToDeployBranch
-    | StopPolling
-    | PushCommits
-    | PushDeployBranch
-    | PushSideBranch
+#: What is asked of Connect.
+ServerAction = (
+    StopPolling
     | CreateContent
     | UpdateContent
     | LinkRepository
@@ -221,6 +216,9 @@ Action = (
     | VisitDraft
     | Activate
     | VerifyLive
+)
+Action = (
+    RunTests | CommitGenerated | CommitToDeployBranch | PushCommits | PushDeployBranch | PushSideBranch | ServerAction
 )
 
 

@@ -23,6 +23,7 @@ from .actions import (
     LinkRepository,
     PrepareBundle,
     SendVariables,
+    ServerAction,
     SetVanity,
     Shipment,
     StopPolling,
@@ -35,19 +36,6 @@ from .bundle_of_commit import prepare_bundle
 from .deployment import Deployment, guid_of
 
 CONFLICT = 409
-
-ServerAction = (
-    StopPolling
-    | CreateContent
-    | UpdateContent
-    | LinkRepository
-    | SetVanity
-    | SendVariables
-    | PrepareBundle
-    | VisitDraft
-    | Activate
-    | VerifyLive
-)
 
 
 def perform_on_server(action: ServerAction, shipment: Shipment, deployment: Deployment) -> Shipment:
