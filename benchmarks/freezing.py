@@ -1,7 +1,7 @@
 """What `freeze` costs on top of uv: `python -m benchmarks.freezing [ROUNDS]`.
 
 The function in a warm process against the uv commands that it ran, run again bare and one after another, with the same
-arguments, environment and inputs. They are printed, so that anybody can see that none could be left out: a virtualenv,
+arguments, environment and inputs, each round in a directory that is new to both. They are printed, so that anybody can see that none could be left out: a virtualenv,
 the pins, their installation, and the list of what is installed (limit 1.3). Two apps: Flask with its closure, and one
 with pandas and Dash; each with its pins already there, as a release finds them, and without.
 
@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -44,8 +45,10 @@ class Command:
     directory: Path
     environment: Mapping[str, str]
 
-    def again(self) -> None:
-        subprocess.run(self.argv, cwd=self.directory, env=self.environment, capture_output=True, check=True)
+    def again(self, was: Path, place: Path) -> None:
+        """Run it with `place` for the scratch directory that it was recorded in."""
+        argv = [str(word).replace(str(was), str(place)) for word in self.argv]
+        subprocess.run(argv, cwd=self.directory, env=self.environment, capture_output=True, check=True)
 
     def __str__(self) -> str:
         return " ".join(["uv", *(Path(word).name if "/" in word else word for word in self.argv[1:])])
@@ -105,22 +108,32 @@ def main(rounds: int) -> int:
 def compare(bench: Bench, place: Path, rounds: int, limit: float | None = LIMIT) -> bool:
     """Print one row, and the commands; False where the limit is broken."""
     place.mkdir()
-    commands = _commands(bench, place / "bare")
+    recorded = place / "recorded"
+    commands = _commands(bench, recorded)
+    inputs = [path for path in recorded.iterdir() if path.is_file()]
+
+    def bare(scratch: Path) -> None:
+        for command in commands:
+            command.again(recorded, scratch)
+
     pairs = []
     for number in range(rounds):
-        # Both into a directory that is new, and nothing is removed meanwhile: whoever came next would pay for that.
-        (place / "bare").rename(place / f"bare-{number}")
-        (place / "bare").mkdir()
-        for path in (place / f"bare-{number}").iterdir():
-            if path.is_file():
-                shutil.copy2(path, place / "bare")
-        turns = [lambda number=number: bench.freeze(place / str(number)), lambda: [each.again() for each in commands]]
+        # Each into a directory that is new: uv remembers the Pythons that it has met by their paths, and asks a new
+        # one, which takes a third of all. Nothing is removed meanwhile: whoever comes next would wait for that.
+        scratch = place / f"bare{number}"
+        scratch.mkdir()
+        for path in inputs:
+            shutil.copy2(path, scratch)
+        turns: dict[str, Callable[[], object]] = {
+            "ours": partial(bench.freeze, place / f"ours{number}"),
+            "bare": partial(bare, scratch),
+        }
         times = {}
-        for turn in turns if number % 2 else reversed(turns):
+        for name in sorted(turns, reverse=bool(number % 2)):
             started = time.perf_counter()
-            turn()
-            times[turn] = time.perf_counter() - started
-        pairs.append((times[turns[0]], times[turns[1]]))
+            turns[name]()
+            times[name] = time.perf_counter() - started
+        pairs.append((times["ours"], times["bare"]))
     ours, bare = (statistics.median(side) * 1000 for side in zip(*pairs, strict=True))
     ratio = statistics.median(one / other for one, other in pairs)
     within = limit is None or ratio <= limit
