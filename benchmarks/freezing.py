@@ -1,9 +1,10 @@
 """What `freeze` costs on top of uv: `python -m benchmarks.freezing [ROUNDS]`.
 
 The function in a warm process against the uv commands that it ran, run again bare and one after another, with the same
-arguments, environment and inputs, each round in a directory that is new to both. They are printed, so that anybody can see that none could be left out: a virtualenv,
-the pins, their installation, and the list of what is installed (limit 1.3). Two apps: Flask with its closure, and one
-with pandas and Dash; each with its pins already there, as a release finds them, and without.
+arguments, environment and inputs, each round in a directory that is new to both. They are printed, so that anybody can
+see that none could be left out: a virtualenv, the pins, their installation, and the list of what is installed (limit
+1.3). Two apps: Flask with its closure, and one with pandas and Dash; each with its pins already there, as a release
+finds them, and without.
 
 Median of the rounds' own ratios; both sides take turns, and uv's cache is warm for both. Needs a package index the
 first time.
