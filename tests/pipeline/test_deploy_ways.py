@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import urllib.error
@@ -16,13 +15,14 @@ from typing_extensions import Self
 
 from connect_tasks.emulator import Running, running
 
+from ..packages.index import wheel
 from .conftest import BARE_APP, BARE_TEST, TABLE, Workshop, make_workshop
+from .hands import guid_of, live_bundle
 
 #: Way -> the abilities that a server lacks which makes us take it.
 WAYS = {"commit": (), "draft": ("bundle-from-ref",), "branch": ("bundle-from-ref", "drafts")}
 ON_CONNECT = 'import os, time\nif os.environ.get("POSIT_PRODUCT") == "CONNECT":\n    '
 CRASHING = ON_CONNECT + 'raise RuntimeError("no database here")\n' + BARE_APP
-SLOW = ON_CONNECT + "time.sleep(4)\n" + BARE_APP.replace("version 1", "version 2")
 ANSWERING_500 = """import os
 
 
@@ -39,7 +39,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runn
     made: dict[str, Running] = {}
     stack = []
     for way, without in WAYS.items():
-        context = running(tmp_path_factory.mktemp(way), without=without, options=["--faults"])
+        context = running(
+            tmp_path_factory.mktemp(way), without=without, options=["--faults", "--startup-timeout", "120"]
+        )
         made[way] = context.__enter__()
         stack.append(context)
     yield made
@@ -101,7 +103,7 @@ def test_the_way_is_found_and_told(shop: Workshop, way: str) -> None:
 def test_a_sick_version_never_replaces_a_well_one(shop: Workshop, way: str, sick: str) -> None:
     first = shop.run("release")
     assert first.status == 0, first.said
-    shop.commit(app_py=sick)
+    shop.commit(app_py=sick, **{"pyproject.toml": table_with("timeout = 8")})  # a crashed app is waited for, too
     with Visitors(first.report["url"], shop.server.api_key) as visitors:
         time.sleep(0.2)
         ran = shop.run("release")
@@ -118,9 +120,12 @@ def test_a_sick_version_never_replaces_a_well_one(shop: Workshop, way: str, sick
         assert f"bundle {first.report['bundle']} stays live" in ran.report["error"]["message"]
 
 
-def test_a_slow_version_becomes_live(shop: Workshop, way: str) -> None:
+@pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+def test_a_slow_version_becomes_live(shop: Workshop, seconds: int) -> None:
     first = shop.run("release")
-    shop.commit(app_py=SLOW, test_app_py=BARE_TEST.replace("version 1", "version 2"))
+    slow = ON_CONNECT + f"time.sleep({seconds})\n" + BARE_APP.replace("version 1", "version 2")
+    test = BARE_TEST.replace("version 1", "version 2")
+    shop.commit(app_py=slow, test_app_py=test, **{"pyproject.toml": table_with("timeout = 120")})
     with Visitors(first.report["url"], shop.server.api_key) as visitors:
         ran = shop.run("release")
     assert ran.status == 0, ran.said
@@ -128,20 +133,23 @@ def test_a_slow_version_becomes_live(shop: Workshop, way: str) -> None:
     assert {status for status, _ in visitors.seen} == {200}
 
 
-def test_a_failing_task_leaves_the_old_bundle(shop: Workshop) -> None:
+def test_a_failing_task_leaves_the_old_bundle(shop: Workshop, tmp_path: Path) -> None:
+    """What installs here does not install there: only this computer has the wheel."""
     first = shop.run("release")
-    shop.commit(app_py=BARE_APP.replace("version 1", "version 2"), test_app_py="")
-    answer = {"id": "x", "output": ["pip install failed"], "last": 1, "finished": True, "code": 1, "result": None}
-    body = json.dumps({**answer, "error": "no such package"})
-    fault(shop, pattern=r"GET /__api__/v1/tasks/", body=body, content_type="application/json", times=None)
-    ran = shop.run("release")
-    clear_faults(shop)
-    assert (ran.status, ran.code) == (1, "CT800")
-    assert "no such package" in ran.report["error"]["message"]
-    assert "pip install failed" in ran.said
-    if first.report["stages"][6]["detail"].endswith("from the branch"):
-        return  # the fault was in our view of the task only: this server activated the branch, as it was told to
-    assert shop.page(first.report["url"]) == "version 1"
+    name, content = wheel("onlyhere", "1.0")
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / name).write_bytes(content)
+    shop.environ["UV_FIND_LINKS"] = str(tmp_path / "wheels")
+    second = {"app_py": BARE_APP.replace("version 1", "version 2"), "test_app_py": ""}
+    shop.commit(**second, **{"requirements.in": "onlyhere\n"})
+    with Visitors(first.report["url"], shop.server.api_key) as visitors:
+        ran = shop.run("release")
+        time.sleep(0.2)
+    assert (ran.status, ran.code) == (1, "CT800"), ran.said
+    assert "onlyhere" in ran.said
+    assert set(visitors.seen) == {(200, "version 1")}
+    assert live_bundle(shop, guid_of(first)) == first.report["bundle"]
+    shop.commit(**{"requirements.in": ""})
     again = shop.run("release")
     assert again.status == 0, again.said
     assert shop.page(first.report["url"]) == "version 2"
@@ -169,20 +177,13 @@ def test_polling_on_purpose_says_what_is_not_promised(shop: Workshop) -> None:
     assert shop.api(f"__api__/v1/content/{guid}/repository")["polling"] is True
 
 
-def fault(shop: Workshop, **what: object) -> None:
-    send(shop, "__emulator__/fault", json.dumps(what).encode(), "POST")
-
-
-def clear_faults(shop: Workshop) -> None:
-    send(shop, "__emulator__/fault", b"", "DELETE")
+def table_with(setting: str) -> str:
+    """The app's configuration with one more setting of `verify`."""
+    return TABLE.replace("verify = {", f"verify = {{ {setting},")
 
 
 def patch(shop: Workshop, path: str, body: bytes) -> None:
-    send(shop, path, body, "PATCH")
-
-
-def send(shop: Workshop, path: str, body: bytes, method: str) -> None:
-    request = urllib.request.Request(f"{shop.server.url}/{path}", data=body or None, method=method)
+    request = urllib.request.Request(f"{shop.server.url}/{path}", data=body, method="PATCH")
     request.add_header("Authorization", f"Key {shop.server.api_key}")
     request.add_header("Content-Type", "application/json")
     urllib.request.urlopen(request).close()
