@@ -33,6 +33,19 @@ def terminated_as_interrupt() -> Iterator[None]:
 
 
 @contextmanager
+def uninterrupted() -> Iterator[None]:
+    """An interrupt waits until the block has ended: for what is half done at each of its lines, and soon over."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _none_lost() -> Iterator[None]:
     """An interrupt that comes while a library's finalizer runs (a connection's, GitPython's) is thrown away by Python
     with a traceback, and the run goes on: it is sent again instead."""

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import NoScratch
+from .interrupts import uninterrupted
 
 PREFIX = "connect-tasks-"
 #: Seconds after which a directory without a lock is nobody's: no run takes that long.
@@ -30,29 +31,44 @@ ABANDONED = 24 * 3600.0
 def scratch() -> Iterator[Path]:
     """A new, empty directory that vanishes with the block; meanwhile `tempfile` puts everything there, whichever
     library asks it. What killed runs have left is removed first. Raises NoScratch."""
-    try:
-        place = Path(tempfile.gettempdir()).absolute()
-        remove_abandoned(place)
-        path = place / f"{PREFIX}{secrets.token_hex(6)}"
-        lock = _lock(_lock_of(path))
-        path.mkdir(mode=0o700)
-    except OSError as error:
-        # Where no directory will do, tempfile says so with all their names.
-        why = "nowhere may one be made" if error.errno == errno.ENOENT else error.strerror
-        hint = "export TMPDIR=DIRECTORY, one that exists and has room, then run the same command again"
-        where = os.environ.get("TMPDIR") or "TMPDIR"
-        raise NoScratch(f"there is no place for temporary files: {why}", where=where, hint=hint) from None
     before = tempfile.tempdir
+    path: Path | None = None
+    lock: int | None = None
+
+    def put_away() -> None:
+        nonlocal lock
+        with uninterrupted():
+            tempfile.tempdir = before
+            if path is not None and lock is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                _unlock(path, lock)
+                lock = None
+
     try:
+        try:
+            place = Path(tempfile.gettempdir()).absolute()
+            remove_abandoned(place)
+            with uninterrupted():
+                path = place / f"{PREFIX}{secrets.token_hex(6)}"
+                lock = _lock(_lock_of(path))
+                path.mkdir(mode=0o700)
+        except OSError as error:
+            raise _no_scratch(error) from None
         tempfile.tempdir = str(path)
         yield path
     finally:
-        tempfile.tempdir = before
         try:
-            shutil.rmtree(path, ignore_errors=True)
-        finally:  # an interrupt of the tidying up does not end it
-            shutil.rmtree(path, ignore_errors=True)
-            _unlock(path, lock)
+            put_away()
+        finally:  # where an interrupt came before it had begun
+            put_away()
+
+
+def _no_scratch(error: OSError) -> NoScratch:
+    """Where no directory will do, tempfile says so with all their names."""
+    why = "nowhere may one be made" if error.errno == errno.ENOENT else error.strerror
+    hint = "export TMPDIR=DIRECTORY, one that exists and has room, then run the same command again"
+    where = os.environ.get("TMPDIR") or "TMPDIR"
+    return NoScratch(f"there is no place for temporary files: {why}", where=where, hint=hint)
 
 
 def lasting_directory(prefix: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from connect_tasks import process
-from connect_tasks.interrupts import terminated_as_interrupt
+from connect_tasks.interrupts import terminated_as_interrupt, uninterrupted
 
 
 class Interrupted:
@@ -58,3 +58,17 @@ def test_a_second_interrupt_ends_the_patience_with_a_child(tmp_path: Path, monke
         told_to_end(lambda: process.end_group(child))
     child.stdout.close()
     assert child.returncode == -signal.SIGKILL
+
+
+def test_an_interrupt_waits_for_what_is_half_done() -> None:
+    done = []
+
+    def deed() -> None:
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("all of it")
+        done.append("and more")
+
+    with pytest.raises(KeyboardInterrupt):
+        told_to_end(deed)
+    assert done == ["all of it"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from connect_tasks import scratch as module
 from connect_tasks.errors import NoScratch
+from connect_tasks.interrupts import terminated_as_interrupt
 from connect_tasks.scratch import ABANDONED, PREFIX, lasting_directory, remove_abandoned, scratch
 
 HOLDER = """
@@ -133,3 +136,21 @@ def test_without_any_place_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with pytest.raises(NoScratch) as caught, scratch():
         pass
     assert (caught.value.where, "export TMPDIR=" in (caught.value.hint or "")) == ("/gone", True)
+
+
+@pytest.mark.parametrize("step", ["_unlock", "_lock"])
+def test_told_to_end_while_it_comes_or_goes_nothing_stays(
+    place: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Between two lines of it, where half of it is done."""
+    deed = getattr(module, step)
+
+    def told(*arguments: object) -> object:
+        monkeypatch.setattr(module, step, deed)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return deed(*arguments)
+
+    monkeypatch.setattr(module, step, told)
+    with pytest.raises(KeyboardInterrupt), terminated_as_interrupt(), scratch():
+        pass
+    assert list(place.iterdir()) == []
