@@ -16,6 +16,7 @@ import pytest
 from connect_tasks.emulator import Running
 
 from .conftest import Workshop, make_workshop
+from .hands import items
 from .test_connect_faults import server_of
 
 __all__ = ["server_of"]
@@ -139,6 +140,19 @@ def test_when_the_draft_was_visited(shop_on: Callable[[str], Workshop]) -> None:
     shop = shop_on("commit")
     killed_release(shop, pattern=MAKING, offset=NTH["commit"][1], reset=True)
     assert goes_on(shop) == ["deploy"]  # what was built as a draft is visited again, and activated
+
+
+def test_a_task_says_nothing_about_another_bundle(shop_on: Callable[[str], Workshop]) -> None:
+    """The draft whose task the journal knows is gone, and somebody has made another bundle of the same commit."""
+    shop = shop_on("commit")
+    killed_release(shop, pattern=MAKING, offset=NTH["commit"][1], reset=True)
+    (item,) = items(shop)
+    place = f"__api__/v1/content/{item['guid']}"
+    (draft,) = (bundle["id"] for bundle in shop.api(f"{place}/bundles") if not bundle["active"])
+    call(shop, "DELETE", f"{place}/bundles/{draft}")
+    task = call(shop, "POST", f"{place}/repository/bundle", {"ref": shop.head})["task_id"]
+    assert shop.api(f"__api__/v1/tasks/{task}?wait=20")["finished"]
+    assert goes_on(shop) == ["deploy", "deploy"]  # a draft of it, and its activation
 
 
 @pytest.mark.parametrize("way_to_live", ["commit", "draft"])
