@@ -34,15 +34,25 @@ def terminated_as_interrupt() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """An interrupt waits until the block has ended: for what is half done at each of its lines, and soon over."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    """An interrupt waits until the block has ended: for what is half done at each of its lines, and soon over.
+
+    By the handlers, since a mask of this thread's signals leaves them to any other, for which Python then interrupts
+    this one.
+    """
+    if threading.current_thread() is not threading.main_thread():  # interrupts reach the main thread alone
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        for number in before:
+            signal.signal(number, lambda number, _frame: came.append(number))
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 @contextmanager

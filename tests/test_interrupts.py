@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +62,9 @@ def test_a_second_interrupt_ends_the_patience_with_a_child(tmp_path: Path, monke
 
 
 def test_an_interrupt_waits_for_what_is_half_done() -> None:
-    done = []
+    """Also where another thread might take the signal."""
+    done, over = [], threading.Event()
+    threading.Thread(target=over.wait, args=(20,), daemon=True).start()
 
     def deed() -> None:
         with uninterrupted():
@@ -71,4 +74,7 @@ def test_an_interrupt_waits_for_what_is_half_done() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         told_to_end(deed)
+    over.set()
     assert done == ["all of it"]
+    with pytest.raises(KeyboardInterrupt):
+        told_to_end(lambda: os.kill(os.getpid(), signal.SIGTERM))
