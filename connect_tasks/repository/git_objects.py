@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from .git_messages import failed
 
 #: Bytes that are read at once, as many as a pipe holds; larger blobs are hashed in pieces.
 _CHUNK = 1 << 16
+#: Seconds to wait after a read that found little: git writes 4 KiB at a time, and to be woken for each takes more
+#: processor time than to hash it (104 ms against 75, for 20,000 blobs of 250 bytes).
+_PAUSE = 0.0004
 #: The next piece of a stream, of so many bytes at most.
 More = Callable[[int], bytes]
 
@@ -105,8 +109,14 @@ class GitObjects(GitCalls):
             with FileIO(writing, "wb") as sink:  # closed with git's end: that is how the reader sees it
                 return self.run("cat-file", "--batch=%(objectsize)", "--buffer", input=request, output=sink)
 
+        full = True
+
         def more(most: int) -> bytes:
+            nonlocal full
+            if not full:
+                time.sleep(_PAUSE)
             data = contents.read(min(most, _CHUNK))
+            full = len(data) > _CHUNK // 4
             if not data:
                 done = written.result()
                 raise GitFailed("git cat-file ended early", hint="git fsck") if done.ok else failed(done)
