@@ -76,7 +76,7 @@ class Bench:
         )
 
     def freeze(self, scratch: Path) -> Frozen:
-        return freeze(
+        frozen = freeze(
             self.source,
             pins=self.pins,
             interpreter=self.interpreter,
@@ -86,6 +86,8 @@ class Bench:
             scratch=scratch,
             environ=ENVIRONMENT,
         )
+        frozen.prove()
+        return frozen
 
 
 def main(rounds: int) -> int:

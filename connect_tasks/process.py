@@ -13,8 +13,10 @@ import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,6 +25,8 @@ from .errors import CommandMissing, CommandTimedOut
 
 #: Seconds between TERM and KILL for a group that is told to end.
 GRACE = 3.0
+#: Seconds between two looks at what a program has said, and at whether it is still wanted.
+LOOK_UP = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,23 @@ class Completed:
     @property
     def error_text(self) -> str:
         return self.stderr.decode("utf-8", "replace")
+
+
+class Stopped(Exception):
+    """A program was ended since nobody wants its result any more. Never leaves the thread that was told so."""
+
+
+_stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+
+
+@contextlib.contextmanager
+def stoppable(stop: threading.Event) -> Iterator[None]:
+    """What this thread runs meanwhile is ended once `stop` is set; `run` raises `Stopped` then."""
+    token = _stop.set(stop)
+    try:
+        yield
+    finally:
+        _stop.reset(token)
 
 
 def child_environment(environ: Mapping[str, str], **changes: str | None) -> dict[str, str]:
@@ -164,11 +185,14 @@ class _Follower:
 
 
 def _wait(child: subprocess.Popen[bytes], timeout: float, followers: tuple[_Follower, ...]) -> None:
-    deadline = time.monotonic() + timeout
+    deadline, stop = time.monotonic() + timeout, _stop.get()
+    step = LOOK_UP if followers or stop else timeout
     with _end_of(child) as ended_within:
-        while not ended_within(max(0.0, min(deadline - time.monotonic(), 0.05 if followers else timeout))):
+        while not ended_within(max(0.0, min(deadline - time.monotonic(), step))):
             for follower in followers:
                 follower.follow()
+            if stop is not None and stop.is_set():
+                raise Stopped
             if time.monotonic() >= deadline:
                 raise subprocess.TimeoutExpired(child.args, timeout)
     for follower in followers:

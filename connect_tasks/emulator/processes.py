@@ -76,6 +76,22 @@ async def run(
         await asyncio.shield(finish(process))
 
 
+async def ask(argv: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Run a program that only reads and ends by itself in milliseconds: exit code and the lines of its output. Without
+    a supervisor, whose start takes ten times as long."""
+    process = await asyncio.create_subprocess_exec(
+        *map(str, argv),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=cwd,
+        env=dict(environment),
+        start_new_session=True,
+    )
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode(errors="replace").splitlines()
+
+
 def ask_to_end(process: asyncio.subprocess.Process) -> None:
     """SIGTERM for the program, and what is left of it after its grace is killed.
 

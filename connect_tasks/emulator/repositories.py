@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import SplitResult, urlsplit
 
-from connect_tasks.emulator.processes import Log, run
+from connect_tasks.emulator.processes import Log, ask, run
 
 PASSED_ON = ("PATH", "GIT_SSL_CAINFO", "SSL_CERT_FILE", "http_proxy", "https_proxy", "no_proxy")
 SETTINGS = {
@@ -111,7 +111,7 @@ class Repositories:
         for candidate in (f"refs/heads/{ref}", f"refs/tags/{ref}", ref if re.fullmatch("[0-9a-f]{7,64}", ref) else ""):
             if candidate:
                 question = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{candidate}^{{commit}}")
-                code, said = await self._git(mirror, *question)
+                code, said = await ask(["git", *question], cwd=mirror, environment=_environment(mirror))
                 if code == 0 and said and FULL_SHA.fullmatch(said[-1]):
                     return said[-1]
         return None
@@ -131,25 +131,30 @@ class Repositories:
         index: Path | None = None,
         tree: Path | None = None,
     ) -> tuple[int, list[str]]:
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
-            "HOME": "/nonexistent",
-            "LC_ALL": "C",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ALLOW_PROTOCOL": "http:https",
-            "GIT_LITERAL_PATHSPECS": "1",
-            "GIT_DIR": str(repository),
-            "GIT_CONFIG_COUNT": str(len(SETTINGS)),
-        }
-        for number, (key, value) in enumerate(SETTINGS.items()):
-            environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        environment = _environment(repository)
         if index is not None:
             environment["GIT_INDEX_FILE"] = str(index)
         if tree is not None:
             environment["GIT_WORK_TREE"] = str(tree)
         cwd = tree or repository
         return await run(["git", *arguments], cwd=cwd, environment=environment, data=self._root, log=log)
+
+
+def _environment(repository: Path) -> dict[str, str]:
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "http:https",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_DIR": str(repository),
+        "GIT_CONFIG_COUNT": str(len(SETTINGS)),
+    }
+    for number, (key, value) in enumerate(SETTINGS.items()):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return environment
 
 
 def _http(url: str) -> SplitResult | None:

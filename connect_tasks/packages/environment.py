@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform as this_computer
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..errors import RequirementRefused, ResolutionFailed, raise_all
@@ -30,7 +31,8 @@ class Frozen:
     """What freezing made. `text` is requirements.txt; `local` is what to install on this computer, the same bytes
     wherever that is the server's platform and every line is a pin.
 
-    `environment` is a fresh virtualenv that holds exactly `local`. `notes` are for people.
+    `environment` is a fresh virtualenv that holds exactly `local` once `prove` was called, which raises
+    `ResolutionFailed` where the pins do not install. `notes` are for people.
     """
 
     text: bytes
@@ -38,6 +40,7 @@ class Frozen:
     pins: tuple[Pin, ...]
     changes: tuple[PinChange, ...]
     environment: Path
+    prove: Callable[[], None]
     notes: tuple[str, ...] = ()
 
     @property
@@ -59,8 +62,8 @@ def freeze(
     mode: str = "resolve",
     work_tree: Path | None = None,
 ) -> Frozen:
-    """Pin what the source declares for the server's platform and the interpreter's minor, and prove in a fresh
-    environment that the pins install.
+    """Pin what the source declares for the server's platform and the interpreter's minor. That the pins install is
+    proven in a fresh environment when `Frozen.prove` is called, which must be before they are trusted.
 
     `pins` is the text of the requirements.txt that is there; `directory` an export of the app; `scratch` an empty
     directory that holds the environment afterwards; `mode` is the app's `freeze`: "resolve", or "pin" for a
@@ -89,13 +92,13 @@ def freeze(
         notes += (
             f"the pins are for {platform}; this computer tests with pins of its own where that makes a difference",
         )
-    _install_exactly(local, source, place, uv, scratch)
     return Frozen(
         text=text.encode(),
         local=local.encode(),
         pins=tuple(sorted(resolved.pins.values())),
         changes=requirements_file.compare(existing, resolved.pins, resolved.via),
         environment=place,
+        prove=partial(_install_exactly, local, source, place, uv, scratch),
         notes=notes,
     )
 
@@ -185,6 +188,7 @@ def _keep(source: DependencySource, upgrade: Upgrade, place: Path, interpreter: 
         pins=tuple(sorted(written.values())),
         changes=(),
         environment=place,
+        prove=lambda: None,  # what was installed is what the pins of this computer were read from
         notes=tuple(loose),
     )
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ..errors import ResolutionFailed
+from .. import process
+from ..errors import CommandMissing, CommandTimedOut, ResolutionFailed
 from . import requirements_file
 from .interpreters import Interpreter
 from .requirements_file import Pin
@@ -27,6 +28,8 @@ from .uv_door import Uv
 MARKER = ".complete"
 #: Templates that are kept; the least recently used goes first.
 KEPT = 12
+#: Seconds for a copy.
+COPY_PATIENCE = 300.0
 #: Seconds to wait for another process that builds the same template.
 PATIENCE = 1800.0
 
@@ -108,6 +111,24 @@ def copy_of(template: str, cache: Path, destination: Path, build: Callable[[Path
 
 
 def _copy(source: Path, destination: Path, *, link: bool) -> None:
+    if not (link and _linked_by_cp(source, destination)):
+        _clear(destination)
+        _copy_by_python(source, destination, link=link)
+    (destination / MARKER).unlink()
+
+
+def _linked_by_cp(source: Path, destination: Path) -> bool:
+    """By a program where there is one that can: two copies at once would wait for each other's interpreter lock."""
+    if sys.platform != "linux":
+        return False
+    argv: list[str | Path] = ["cp", "--archive", "--link", source, destination]
+    try:
+        return process.run(argv, cwd=source, env=os.environ, timeout=COPY_PATIENCE).ok
+    except (CommandMissing, CommandTimedOut):
+        return False
+
+
+def _copy_by_python(source: Path, destination: Path, *, link: bool) -> None:
     def linked(original: str, copy: str) -> None:
         try:
             os.link(original, copy)
@@ -119,7 +140,6 @@ def _copy(source: Path, destination: Path, *, link: bool) -> None:
         destination,
         symlinks=True,
         copy_function=linked if link else shutil.copy2,
-        ignore=shutil.ignore_patterns(MARKER),
     )
 
 

@@ -11,14 +11,14 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import process
 from ..configuration import App
 from ..content.candidate import Candidate, export
-from ..content.entrypoint import verify_entrypoint
+from ..content.entrypoint import Entrypoint, verify_entrypoint
 from ..content.evidence import Evidence, TestSubject
 from ..errors import RequirementsMissing, TestPathMissing, TestsFailed
 from ..foreign_text import plain
@@ -27,10 +27,13 @@ from ..packages.test_tools import TestTools, find_test_tools
 from ..repository.git import Git
 from ..repository.tree import REQUIREMENTS
 from ..world import World
+from .crew import beside
 from .preparation import Python, find_source
 
 #: pytest's exit status for "no test was collected".
 NOTHING_COLLECTED = 5
+#: For the import of the entrypoint.
+NO_TOOLS = TestTools(lines=(), source="none")
 #: Lines of a failing run that are shown.
 TAIL = 60
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
@@ -84,29 +87,49 @@ def run_tests(
 ) -> Evidence:
     """Run it -> evidence of a pass, not kept yet. Raises `EntrypointWrong`, `TestsFailed`, and what making an
     environment raises."""
-    stage = world.place("test")
-    directory = _export_with_tests(app, world.git, candidate, stage)
-    bare, environment = _environments(app, world, candidate, python, directory)
-    env = app_environment(app, world.environ, environment.tools_python, stage)
-    # In the pins alone: what only a test tool brings is missing on Connect.
-    found = verify_entrypoint(bare, directory, app.mode, app.entrypoint, env, untracked=untracked)
-    for note in (environment.note, *found.notes):
+    place = world.place("test")
+    directory = _export_with_tests(app, world.git, candidate, place)
+    made = _maker(app, world, candidate, python, directory)
+
+    def imported() -> Entrypoint:
+        """In the pins alone: what only a test tool brings is missing on Connect."""
+        place = world.place("import")
+        bare = made(NO_TOOLS).python
+        env = app_environment(app, world.environ, bare, place)
+        tree = export(world.git, candidate, place / "tree")
+        return verify_entrypoint(bare, tree, app.mode, app.entrypoint, env, untracked=untracked)
+
+    def tested() -> _Tested | None:
+        if not plan.command:
+            return None
+        environment = made(
+            find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
+        )
+        env = app_environment(app, world.environ, environment.tools_python, place)
+        return _run_command(app, world, plan, environment, directory, env)
+
+    # Each with an export and a HOME of its own, since both may write. What is wrong with the import is the cause of
+    # whatever goes wrong in the tests, and told first.
+    with beside(tested) as result:
+        found = imported()
+        ran = result()
+    for note in (ran and ran.note, *found.notes):
         if note:
             world.console.note(note)
-    summary = _run_command(app, world, plan, environment, directory, env) if plan.command else "no tests"
+    summary = "no tests" if ran is None else _judge(app, world, plan, ran)
     return Evidence.of(plan.subject, world.console.clean(summary))  # it is the runner's last line, whatever that is
 
 
-def _environments(
+def _maker(
     app: App, world: World, candidate: Candidate, python: Python | None, directory: Path
-) -> tuple[Path, TestEnvironment]:
-    """The Python of the pins alone, and an environment with the test tools beside them.
+) -> Callable[[TestTools], TestEnvironment]:
+    """What makes an environment of the pins and some tools. `directory`: an export of the app.
 
     For content without a Python it is ours: whatever its test command is, it needs no more.
     """
     if python is None:
         ours = Path(sys.executable)
-        return ours, TestEnvironment(python=ours, tools_python=ours)
+        return lambda _: TestEnvironment(python=ours, tools_python=ours)
     requirements = local_requirements(
         find_source(world.git, app, candidate),
         candidate.generated[REQUIREMENTS],
@@ -117,22 +140,16 @@ def _environments(
         environ=world.environ,
         offline=world.options.offline,
     )
-
-    def made(tools: TestTools) -> TestEnvironment:
-        return test_environment(
-            requirements,
-            tools,
-            interpreter=python.interpreter,
-            cache=world.cache,
-            scratch=world.place("environment"),
-            environ=world.environ,
-            directory=directory,
-            offline=world.options.offline,
-        )
-
-    bare = made(TestTools(lines=(), source="none"))
-    tools = find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
-    return bare.python, made(tools) if tools.lines else bare
+    return lambda tools: test_environment(
+        requirements,
+        tools,
+        interpreter=python.interpreter,
+        cache=world.cache,
+        scratch=world.place("environment"),
+        environ=world.environ,
+        directory=directory,
+        offline=world.options.offline,
+    )
 
 
 def app_environment(app: App, environ: Mapping[str, str], python: Path, scratch: Path) -> dict[str, str]:
@@ -151,6 +168,15 @@ def app_environment(app: App, environ: Mapping[str, str], python: Path, scratch:
     return env
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Tested:
+    """How the test command ended; `note` about its environment."""
+
+    status: int
+    lines: Sequence[str]
+    note: str | None
+
+
 def _run_command(
     app: App,
     world: World,
@@ -158,7 +184,7 @@ def _run_command(
     environment: TestEnvironment,
     directory: Path,
     env: Mapping[str, str],
-) -> str:
+) -> _Tested:
     program, *rest = plan.command
     argv: list[str | Path] = [program, *rest]
     if program in {"pytest", "python"}:
@@ -179,20 +205,25 @@ def _run_command(
         timeout=app.test.timeout,
         on_line=follow,
     )
-    if done.ok:
-        return _summary(lines)
-    if program == "pytest" and done.status == NOTHING_COLLECTED and app.test.command is None:
+    return _Tested(status=done.status, lines=lines, note=environment.note)
+
+
+def _judge(app: App, world: World, plan: TestPlan, ran: _Tested) -> str:
+    """The summary of a pass. Raises `TestsFailed`, after the end of what a failing run said."""
+    if ran.status == 0:
+        return _summary(ran.lines)
+    if plan.command[0] == "pytest" and ran.status == NOTHING_COLLECTED and app.test.command is None:
         return "no tests"
-    for line in lines[-TAIL:]:
+    for line in ran.lines[-TAIL:]:
         world.console.line(f"   | {line}")
     raise TestsFailed(
-        f"the app's tests failed: {_summary(lines) or f'exit status {done.status}'}",
+        f"the app's tests failed: {_summary(ran.lines) or f'exit status {ran.status}'}",
         where=f"{' '.join(plan.command)} in an export of {app.path}",
         hint="mend the app or its tests, commit, and run the same command again",
     )
 
 
-def _summary(lines: list[str]) -> str:
+def _summary(lines: Sequence[str]) -> str:
     """The runner's last words: pytest's `4 passed in 0.1s`, without its frame."""
     last = next((line for line in reversed(lines) if line.strip()), "")
     return last.strip("= ").strip()

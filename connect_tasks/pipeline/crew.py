@@ -1,4 +1,4 @@
-"""Several apps at the same time: a bounded number of threads, and an end when the run is interrupted.
+"""Several deeds at the same time: a bounded number of threads, and an end when the run is interrupted.
 
 The threads are daemons, not a pool: a pool waits at exit for whatever its threads wait for, and an interrupt reaches
 the main thread only.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from .. import process
+from ..interrupts import uninterrupted
 
 Item = TypeVar("Item")
+Done = TypeVar("Done")
 #: Seconds between two looks up: an interrupt that another thread was woken by does not end a wait without a limit.
 LOOK_UP = 1.0
 
@@ -55,3 +58,40 @@ def do_each(items: Sequence[Item], deed: Callable[[Item], None], *, jobs: int) -
         raise
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def beside(deed: Callable[[], Done]) -> Iterator[Callable[[], Done]]:
+    """Do a deed in a thread of its own while the block goes on -> what waits for its result, and raises what it raised.
+
+    What raises in the block, an interrupt too, ends the deed.
+    """
+    stop, ended = threading.Event(), threading.Event()
+    done: list[Done] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with process.stoppable(stop):
+                done.append(deed())
+        except BaseException as failure:  # noqa: BLE001  # handed to the thread that waits
+            failures.append(failure)
+        finally:
+            ended.set()
+
+    def result() -> Done:
+        while not ended.wait(LOOK_UP):
+            pass
+        if failures:
+            raise failures[0]
+        return done[0]
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        yield result
+    except BaseException:
+        stop.set()
+        with uninterrupted():  # programs have a grace; whatever else the thread waits for ends with the process
+            ended.wait(process.GRACE + LOOK_UP)
+        raise
+    result()

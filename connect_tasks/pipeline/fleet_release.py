@@ -43,8 +43,9 @@ def prepare(journey: Journey, *, fleet: Fleet) -> None:
     """Facts, generated files, and what is left to do: decided and not done."""
     app, world, report = journey.app, journey.world, journey.report
     facts = find_facts(app, world, report, ask=partial(_facts, fleet=fleet))
-    candidate, journey.changes = generate(app, world, report, facts)
-    journey.proposal = propose(app, world, facts, candidate, journey.changes)
+    made = generate(app, world, report, facts)
+    journey.changes = made.changes
+    journey.proposal = propose(app, world, facts, made.candidate, made.changes)
     journey.left, journey.shipment = journey.proposal.actions, journey.proposal.shipment
     begin(world, report, journey.proposal)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ..configuration import App
 from ..content.candidate import Candidate, lay_over
+from ..content.rsconnect_door import load_rsconnect
 from ..errors import HookRewrote
 from ..outcome import Report, Result
 from ..packages.requirements_file import PinChange
 from ..repository.tree import MANIFEST, REQUIREMENTS
 from ..world import World
+from .crew import beside
 from .preparation import Python, describe_candidate, freeze_candidate
 from .release_facts import Facts, gather
 from .shipping import ship
@@ -19,11 +22,12 @@ from .shipping import ship
 def release_from_source(app: App, world: World, report: Report) -> None:
     """Freeze, describe, test, commit, push, deploy and verify `app`; what is done already is not done again."""
     facts = find_facts(app, world, report)
-    candidate, changes = generate(app, world, report, facts)
-    try:
-        ship(app, world, report, facts, candidate, changes)
-    except HookRewrote as rewritten:
-        ship_rewritten(app, world, report, facts, candidate, rewritten, changes)
+    made = generate(app, world, report, facts, prove=False)
+    with beside(made.prove) as proven:  # while the manifest is written and the tests run
+        try:
+            ship(app, world, report, facts, made.candidate, made.changes, proven=proven)
+        except HookRewrote as rewritten:
+            ship_rewritten(app, world, report, facts, made.candidate, rewritten, made.changes)
 
 
 def ship_rewritten(
@@ -53,25 +57,36 @@ def find_facts(app: App, world: World, report: Report, *, ask: Callable[[App, Wo
     return facts
 
 
-def generate(app: App, world: World, report: Report, facts: Facts) -> tuple[Candidate, tuple[PinChange, ...]]:
-    """The candidate with its generated files as they would ship, and the pins that moved. Writes to the scratch
-    only."""
-    candidate: Candidate = facts.candidate
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """The candidate with its generated files as they would ship, and the pins that moved.
+
+    `prove` raises where the pins do not install: to be called before they are committed, if it wasn't yet.
+    """
+
+    candidate: Candidate
     changes: tuple[PinChange, ...] = ()
+    prove: Callable[[], None] = lambda: None
+
+
+def generate(app: App, world: World, report: Report, facts: Facts, *, prove: bool = True) -> Generated:
+    """Freeze and describe. Writes to the scratch only. `prove` False leaves the proof that the pins install to the
+    caller."""
+    made = Generated(candidate=facts.candidate)
     if facts.python is not None:
-        candidate, changes = _freeze(app, world, report, facts, facts.python)
+        made = _freeze(app, world, report, facts, facts.python, prove=prove)
     with world.console.stage(report, "manifest") as stage:
-        candidate, entrypoint = describe_candidate(app, world, candidate, facts.python)
+        candidate, entrypoint = describe_candidate(app, world, made.candidate, facts.python)
         stage.result = _changed(facts.candidate, candidate, MANIFEST)
         stage.detail = f"{len(candidate.tree) - 1} files, {entrypoint.mode.title}"
-    return candidate, changes
+    return replace(made, candidate=candidate)
 
 
-def _freeze(
-    app: App, world: World, report: Report, facts: Facts, python: Python
-) -> tuple[Candidate, tuple[PinChange, ...]]:
-    with world.console.stage(report, "freeze") as stage:
+def _freeze(app: App, world: World, report: Report, facts: Facts, python: Python, *, prove: bool) -> Generated:
+    with world.console.stage(report, "freeze") as stage, beside(load_rsconnect):  # which the next stage needs
         candidate, frozen = freeze_candidate(app, world, facts.candidate, python)
+        if prove:
+            frozen.prove()
         stage.result = _changed(facts.candidate, candidate, REQUIREMENTS)
         stage.detail = f"{len(frozen.pins)} pins for Python {python.minor[0]}.{python.minor[1]}"
         if frozen.changes:
@@ -79,7 +94,7 @@ def _freeze(
     for note in frozen.notes:
         world.console.note(note)
         report.notes.append(note)
-    return candidate, frozen.changes
+    return Generated(candidate=candidate, changes=frozen.changes, prove=frozen.prove)
 
 
 def _changed(before: Candidate, after: Candidate, name: str) -> Result:

@@ -6,7 +6,7 @@ of what is done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -64,6 +64,7 @@ class Performance:
     connect: Connect | None = None
     drafts: bool | None = None
     owner: str = ""  # the GUID of the key's owner
+    proven: Callable[[], object] = lambda: None  # waits for the proof that the pins install, and raises where not
 
 
 def perform(actions: Sequence[Action], shipment: Shipment, performance: Performance, report: Report) -> Shipment:
@@ -83,6 +84,8 @@ def perform(actions: Sequence[Action], shipment: Shipment, performance: Performa
                 name = f"deploy {app.name} {app.target or ''}".strip()
                 content.enter_context(lock(world.git, name, timeout=LOCK_PATIENCE))
             with around, world.console.stage(report, stage_name) as stage:
+                if stage_name == "commit":
+                    performance.proven()
                 for action in group:
                     shipment = _perform_one(action, shipment, performance, stage)
                     note_shipment(report, shipment, performance.connect)

@@ -85,8 +85,8 @@ def find_source(git: Git, app: App, candidate: Candidate) -> DependencySource:
 
 
 def freeze_candidate(app: App, world: World, candidate: Candidate, python: Python) -> tuple[Candidate, Frozen]:
-    """The candidate with a requirements.txt frozen from a fresh environment. Raises `ResolutionFailed`,
-    `RequirementRefused`."""
+    """The candidate with a frozen requirements.txt; that it installs is `Frozen.prove`'s to say. Raises
+    `ResolutionFailed`, `RequirementRefused`."""
     from ..packages.environment import Upgrade, freeze
 
     source = find_source(world.git, app, candidate)

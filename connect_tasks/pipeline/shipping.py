@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -86,16 +86,24 @@ class Proposal:
 
 
 def ship(
-    app: App, world: World, report: Report, facts: Facts, candidate: Candidate, changes: Sequence[PinChange] = ()
+    app: App,
+    world: World,
+    report: Report,
+    facts: Facts,
+    candidate: Candidate,
+    changes: Sequence[PinChange] = (),
+    *,
+    proven: Callable[[], object] = lambda: None,
 ) -> None:
     """Plan what is left and perform it. Raises the `Problem` of the action that failed; the report says what is
-    done."""
+    done. `proven` raises where the pins do not install: it is asked before they are committed."""
     proposal = propose(app, world, facts, candidate, changes)
     begin(world, report, proposal)
     if not proposal.actions:
         end_as_it_was(app, world, report, proposal)
         return
-    done = perform(proposal.actions, proposal.shipment, performance_of(app, world, proposal), report)
+    performance = replace(performance_of(app, world, proposal), proven=proven)
+    done = perform(proposal.actions, proposal.shipment, performance, report)
     end_changed(app, world, report, proposal, done)
 
 

@@ -22,6 +22,7 @@ def freeze(app: App, world: World, report: Report) -> None:
             report.result = Result.NOOP
             return
         candidate, frozen = freeze_candidate(app, world, candidate, python)
+        frozen.prove()
         for line in (*frozen.changes, *frozen.notes):
             world.console.note(str(line))
         report.notes += frozen.notes

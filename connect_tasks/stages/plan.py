@@ -77,8 +77,8 @@ def _plan_one(app: App, world: World, report: Report) -> None:
     from ..pipeline.shipping import begin, propose
 
     facts = find_facts(app, world, report, ask=gather_only)
-    candidate, changes = generate(app, world, report, facts)
-    proposal = propose(app, world, facts, candidate, changes)
+    made = generate(app, world, report, facts)
+    proposal = propose(app, world, facts, made.candidate, made.changes)
     begin(world, report, proposal)
     _show(world, report, _planned(app, world, proposal))
 

@@ -87,6 +87,7 @@ def freeze(app: Path, environ: Mapping[str, str], interpreter: Interpreter, tmp_
             environ=env,
             **more,  # type: ignore[arg-type]
         )
+        frozen.prove()
         target.write_bytes(frozen.text)
         return frozen
 

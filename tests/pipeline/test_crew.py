@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import _thread
 import os
+import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from connect_tasks import process
-from connect_tasks.pipeline.crew import do_each
+from connect_tasks.pipeline.crew import beside, do_each
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -72,3 +74,64 @@ def test_an_interrupt_ends_the_programs_of_all_threads(tmp_path: Path) -> None:
     assert over.acquire(timeout=20)
     assert len(statuses) == 2  # the two that were waiting for their turn never began
     assert 0 not in statuses
+
+
+def asleep(place: Path) -> int:
+    """A program that runs until it is ended -> its status; its process id is in `place`/pid."""
+    argv = [sys.executable, "-c", "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)"]
+    return process.run(argv, cwd=place, env=dict(os.environ), timeout=600).status
+
+
+def wait_for_pid(place: Path) -> int:
+    deadline = time.monotonic() + 20
+    while not ((place / "pid").is_file() and (text := (place / "pid").read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return int(text)
+
+
+def raise_beside_a_program(place: Path, raised: type[BaseException]) -> None:
+    with beside(lambda: asleep(place)):
+        wait_for_pid(place)
+        raise raised
+
+
+def test_a_deed_goes_on_beside_the_block() -> None:
+    meeting = threading.Barrier(2)
+    with beside(lambda: meeting.wait(20) is None or "done") as result:
+        meeting.wait(20)  # both are here at the same time, or this breaks
+        assert result() == result() == "done"
+
+
+def test_what_a_deed_raises_is_raised_at_the_end_of_the_block_at_the_latest() -> None:
+    def fail() -> None:
+        raise LookupError("beside")
+
+    passed = []
+    with pytest.raises(LookupError, match="beside"), beside(fail):
+        passed.append("the block")
+    assert passed == ["the block"]
+
+
+@pytest.mark.parametrize("raised", [LookupError, KeyboardInterrupt])
+def test_what_the_block_raises_ends_the_program_beside_it(tmp_path: Path, raised: type[BaseException]) -> None:
+    with pytest.raises(raised):
+        raise_beside_a_program(tmp_path, raised)
+    with pytest.raises(ProcessLookupError):
+        os.kill(wait_for_pid(tmp_path), 0)
+
+
+def test_what_others_run_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    other, mine = tmp_path / "other", tmp_path / "mine"
+    for place in (other, mine):
+        place.mkdir()
+    statuses: list[int] = []
+    thread = threading.Thread(target=lambda: statuses.append(asleep(other)))
+    thread.start()
+    pid = wait_for_pid(other)
+    with pytest.raises(LookupError):
+        raise_beside_a_program(mine, LookupError)
+    os.kill(pid, 0)
+    os.kill(pid, signal.SIGTERM)
+    thread.join(20)
+    assert statuses == [-signal.SIGTERM]
