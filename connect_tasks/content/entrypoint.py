@@ -15,7 +15,7 @@ from ..errors import CommandTimedOut, EntrypointWrong, ModeUnknown
 from .entrypoint_candidates import Candidate, documents, express_entrypoint, find_candidates, likeliest, module_file
 from .entrypoint_verdict import Entrypoint, judge, no_such_module
 
-__all__ = ["Entrypoint", "detect", "pytest_environment", "verify_entrypoint", "verify_from_pytest"]
+__all__ = ["Entrypoint", "detect", "verify_entrypoint"]
 
 #: The directory of what runs inside the app's Python; nothing else lies there.
 INSIDE = Path(__file__).parents[1] / "inside"
@@ -72,26 +72,6 @@ def verify_entrypoint(
         raise no_such_module(guess, sources, untracked)
     result = _run_probe(python, _request(directory, guess, sources, timeout), env)
     return judge(guess, result, sources=sources, untracked=untracked, timeout=timeout)
-
-
-def pytest_environment(directory: Path, guess: Entrypoint, result: Path) -> dict[str, str]:
-    """Variables that make `pytest -p connect_tasks_probe` look at the entrypoint when the tests are over.
-
-    It saves the 0.15 to 1 s that an import of its own takes. PYTHONPATH is to be joined with what else it has to hold.
-    Only for environments whose test tools bring no package that the app might import without declaring it.
-    """
-    request = {**_request(directory, guess, _sources(directory), TIMEOUT), "result": str(result)}
-    return {"CONNECT_TASKS_PROBE": json.dumps(request), "PYTHONPATH": str(INSIDE)}
-
-
-def verify_from_pytest(
-    directory: Path, guess: Entrypoint, result: Path, *, untracked: Collection[str] = ()
-) -> Entrypoint | None:
-    """What the plugin found; None when the run ended before it could look. Raises `EntrypointWrong`."""
-    if not result.is_file():
-        return None
-    found = json.loads(result.read_bytes())
-    return judge(guess, found, sources=_sources(directory), untracked=untracked, timeout=TIMEOUT)
 
 
 def _request(

@@ -1,9 +1,8 @@
 """Runs inside the app's own Python: imports the entrypoint and says what stands there, or why it can't be imported.
 
 Standard library only, Python 3.8 and later, and alone in its directory: nothing of ours may become importable for the
-app. As a script (`python -I connect_tasks_probe.py REQUEST`) it guards against an import that hangs, exits, serves or
-floods its output; as a pytest plugin (`-p connect_tasks_probe`, REQUEST in CONNECT_TASKS_PROBE) it looks at the end of
-a test run, which has paid for the import already.
+app. Run as `python -I connect_tasks_probe.py REQUEST`, it guards against an import that hangs, exits, serves or floods
+its output.
 
 REQUEST is JSON: {"directory", "module", "name" or null, "mode" in Connect's words or null, "timeout" in seconds,
 "result": path of the JSON file to write}.
@@ -387,15 +386,6 @@ def main() -> None:
     sys.argv[:] = [request["module"]]
     _write(request, inspect_entrypoint(request))
     _end()
-
-
-def pytest_sessionfinish(session: Any) -> None:
-    if hasattr(session.config, "workerinput"):
-        return  # a worker of pytest-xdist: the one that started it answers
-    request = json.loads(os.environ["CONNECT_TASKS_PROBE"])
-    if request["directory"] not in sys.path:
-        sys.path.insert(0, request["directory"])
-    _write(request, inspect_entrypoint(request))
 
 
 if __name__ == "__main__":

@@ -14,16 +14,12 @@ import pytest
 from connect_tasks.content.entrypoint import (
     INSIDE,
     PROBE,
-    detect,
-    pytest_environment,
     verify_entrypoint,
-    verify_from_pytest,
 )
 from connect_tasks.errors import EntrypointWrong, PythonMissing
 from connect_tasks.packages.interpreters import find_interpreter
 from connect_tasks.packages.python_version import declared_python
 
-from .conftest import make_environment
 from .repository import write_files
 
 WSGI = "def app(environ, start_response):\n    return []\n"
@@ -66,46 +62,3 @@ def test_a_flood_of_output_does_not_fill_the_disk(tmp_path: Path, app_env: dict[
 
     assert json.loads((tmp_path / "result.json").read_text())["outcome"] == "found"
     assert (tmp_path / "output").stat().st_size < 100_000_000, "half of what was printed"
-
-
-@pytest.fixture(scope="module")
-def pytest_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_environment(tmp_path_factory.mktemp("tested") / "venv", "pytest", "pytest-xdist", python=sys.executable)
-
-
-def run_pytest(python: Path, app: Path, env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [python, "-m", "pytest", "-q", "-p", PROBE, *arguments]
-    return subprocess.run(argv, cwd=app, env=env, capture_output=True, text=True)
-
-
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
-def test_inside_a_test_run_it_finds_what_it_finds_alone(
-    workers: tuple[str, ...], tmp_path: Path, pytest_python: Path, app_env: dict[str, str]
-) -> None:
-    app, result, made = tmp_path / "app", tmp_path / "result.json", tmp_path / "made"
-    factory = f"def create_app():\n    open({str(made)!r}, 'a').write('once ')\n    return app\n"
-    write_files(
-        app, {"app.py": WSGI + factory, "test_app.py": "import app\n\ndef test():\n    assert callable(app.app)\n"}
-    )
-    guess = detect({}, "flask", "app:create_app")
-    env = app_env | pytest_environment(app, guess, result)
-    done = run_pytest(pytest_python, app, env, *workers)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert verify_from_pytest(app, guess, result) == guess
-    assert made.read_text() == "once ", "one process looks, the workers do not"
-
-
-def test_inside_a_test_run_it_says_what_is_wrong(tmp_path: Path, pytest_python: Path, app_env: dict[str, str]) -> None:
-    app, result = tmp_path / "app", tmp_path / "result.json"
-    write_files(app, {"app.py": WSGI, "test_app.py": "def test():\n    pass\n"})
-    guess = detect({}, "fastapi", "app:app")
-    done = run_pytest(pytest_python, app, app_env | pytest_environment(app, guess, result))
-
-    assert done.returncode == 0, "the tests have a verdict of their own"
-    with pytest.raises(EntrypointWrong, match="a WSGI app"):
-        verify_from_pytest(app, guess, result)
-
-
-def test_without_a_result_there_is_no_answer(tmp_path: Path) -> None:
-    assert verify_from_pytest(tmp_path, detect({}, "flask", "app:app"), tmp_path / "result.json") is None

@@ -6,9 +6,13 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from connect_tasks.errors import ResolutionFailed
+from connect_tasks.packages import environment as freezing
 
 from .conftest import BARE_APP, BARE_TEST, Workshop
 
@@ -199,3 +203,18 @@ def test_a_stage_called_too_early_names_the_next_command(workshop: Workshop, ord
     assert ran.status == 1
     assert ran.report["error"]["hint"].startswith("nox -s ")
     assert [entry for entry in workshop.writes() if "git-receive-pack" not in entry] == writes
+
+
+def test_pins_that_do_not_install_are_not_committed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proof runs beside what comes before the commit: the commit waits for it, tests or not."""
+
+    def fail(*_: object) -> None:
+        time.sleep(1)  # long after everything else is ready
+        raise ResolutionFailed("core==1.0 is missing", where="requirements.in")
+
+    monkeypatch.setattr(freezing, "_install_exactly", fail)
+    before, remote = workshop.head, workshop.remote()
+    ran = workshop.run("release", "--no-test", "the proof is the subject")
+    assert ran.status == 1
+    assert ran.report["error"]["message"].startswith("core==1.0 is missing")
+    assert (workshop.head, workshop.remote(), workshop.git("status", "--porcelain")) == (before, remote, "")
