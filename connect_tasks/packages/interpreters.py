@@ -164,7 +164,10 @@ def _path(environ: Mapping[str, str]) -> list[Path]:
 
 
 def _ask(path: Path, environ: Mapping[str, str]) -> str | None:
-    """Run it once: a directory's name is a promise, and a shim or a broken build breaks it."""
+    """Run it once: a directory's name is a promise, and a shim or a broken build breaks it. The one that runs us has
+    proven itself."""
+    if any(path == ours.path for ours in _running(environ)):
+        return platform.python_version()
     try:
         status = path.stat()
     except OSError:

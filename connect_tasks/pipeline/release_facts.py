@@ -22,6 +22,7 @@ from ..server.server_drift import Difference
 from ..server.server_survey import ServerFacts, survey_server
 from ..world import World
 from .configuration_history import at_hand, find_differences
+from .crew import beside
 from .preparation import Python, find_python
 
 Found = TypeVar("Found")
@@ -60,10 +61,14 @@ def gather_around(repository: RepositoryFacts, app: App, world: World) -> Facts:
     """The same, where the repository is surveyed already."""
     problems: list[Problem] = list(repository.problems)
     problems += missing_variables(app, world)
-    here = _collected(problems, lambda: _here(app, world, repository, problems))
     linkable = repository.remote_url is not None or app.repository is not None
-    there = _collected(problems, lambda: _there(app, world, repository) if linkable else _knock(app, world))
-    raise_all(problems)
+    theirs: list[Problem] = []
+    with beside(
+        lambda: _collected(theirs, lambda: _there(app, world, repository) if linkable else _knock(app, world))
+    ) as answered:
+        here = _collected(problems, lambda: _here(app, world, repository, problems))
+        there = answered()
+    raise_all([*problems, *theirs])
     if here is None or there is None:
         raise LookupError("a fact without a value, and without a problem")
     (candidate, python), (connect, server) = here, there
