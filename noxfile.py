@@ -4,6 +4,7 @@
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -89,12 +90,33 @@ def audit(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure against the floor, as ratios taken in one run (add `-- NAME` for one of benchmarks/)."""
+    """Measure against the floor, as ratios taken in one run (`-- NAME ...` for some of benchmarks/, `-- write` for the
+    page in the docs)."""
     session.install("-e", ".[emulator]", "--group", "test")
-    wanted = session.posargs or sorted(path.stem for path in Path("benchmarks").glob("[!_]*.py"))
-    for name in wanted:
-        # The package is compiled first: where bytecode may not be written, each run would compile it again.
-        session.run("python", f"benchmarks/{name}.py", env={"PYTHONDONTWRITEBYTECODE": ""})
+    names = [word for word in session.posargs if word != "write"]
+    names = names or sorted(path.stem for path in Path("benchmarks").glob("[!_]*.py"))
+    _measure(
+        session, *([f"benchmarks/{name}.py"] for name in names), then="write" if "write" in session.posargs else "show"
+    )
+
+
+@nox.session
+def bench_check(session: nox.Session) -> None:
+    """Fail where a ratio has become half as much again as in docs/speed.json: a short form of the quick benchmarks."""
+    session.install("-e", ".[emulator]", "--group", "test")
+    short = (("listing", "5"), ("standstill", "5"), ("freezing", "3"), ("git_overhead", "5"), ("releasing", "2"))
+    _measure(session, *([f"benchmarks/{name}.py", rounds] for name, rounds in short), then="check")
+
+
+def _measure(session: nox.Session, *benchmarks: Sequence[str], then: str) -> None:
+    """Run them all, whatever they find; the table's verdict ends the session."""
+    figures = Path(session.create_tmp(), "figures.jsonl")
+    figures.unlink(missing_ok=True)
+    # The package is compiled first: where bytecode may not be written, each run would compile it again.
+    env = {"PYTHONDONTWRITEBYTECODE": "", "FIGURES": str(figures), "LOAD": f"{os.getloadavg()[0]:.1f}"}
+    for argv in benchmarks:
+        session.run("python", *argv, env=env, success_codes=[0, 1])
+    session.run("python", "benchmarks/_table.py", str(figures), then, env=env)
 
 
 @nox.session

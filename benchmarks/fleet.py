@@ -1,13 +1,13 @@
-"""What an estate of 500 apps (11,500 files) costs: `python benchmarks/fleet.py [ROUNDS]`, with the project installed.
+"""What an estate costs, of 1 to 1,000 apps of 23 files: `python benchmarks/fleet.py [ROUNDS]`, with the project
+installed.
 
-* `plan`, `check` and `nox -l` of all of them unchanged, against the same for one app; the plan's limit is 1.0 s, warm;
-* their peak memory; the limit is 300 MB;
+* `release`, `plan`, `check`, `status` and `nox -l` with nothing changed, for 1, 100, 500 and 1,000 apps: the plan of
+  500 takes at most 1.0 s, warm; `nox -l` of 1,000 at most 1.5 times that of one;
+* peak memory for 500; the limit is 300 MB;
 * 10 changed apps of 500 at `-j 2`, against ten releases of one each: at least 1.6 times faster.
 
-The smallest of ROUNDS, both sides of a ratio in turns: ms on the clock / ms of processor time, git's included. As in
-`checking`, processor time decides for commands, since other work on the machine does not change it much; the releases
-wait for pages, and the clock decides. The local server is up already and holds all apps; environments and bytecode are
-warm. Breaking a limit ends with status 1.
+The smallest of ROUNDS, in turns: ms on the clock / ms of processor time, git's included. The local server is up already
+and holds all apps; environments and bytecode are warm. Breaking a limit ends with status 1.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from _figure import Figure, keep
+
 from connect_tasks.emulator import Running, running
 from tests.estate import change_app, make_estate, seed_server
 
-ROUNDS, APPS, FILES, CHANGED = 3, 500, 23, 10
-PLAN_LIMIT, MEMORY_LIMIT, SPEED_LIMIT = 1.0, 300.0, 1.6
+ROUNDS, SIZES, APPS, FILES, CHANGED = 3, (1, 100, 500, 1000), 500, 23, 10
+PLAN_LIMIT, LISTING_LIMIT, MEMORY_LIMIT, SPEED_LIMIT = 1.0, 1.5, 300.0, 1.6
 OURS = (sys.executable, "-m", "connect_tasks")
 NOX = str(Path(sys.executable).with_name("nox"))
 
@@ -61,49 +63,51 @@ class Estate:
 
 
 def main(rounds: int) -> int:
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        estate(Path(scratch, "one"), 1) as one,
-        estate(Path(scratch, "many"), APPS) as many,
-    ):
-        broken = [
-            compare("plan", one, many, [*OURS, "plan"], rounds, limit=PLAN_LIMIT),
-            compare("check", one, many, [*OURS, "check"], rounds),
-            compare("nox -l", one, many, [NOX, "-l"], rounds),
-            memory(many, "plan"),
-            memory(many, "check"),
-            releases(many),
-        ]
-    return int(any(broken))
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        estates = {size: stack.enter_context(estate(Path(scratch, str(size)), size)) for size in SIZES}
+        print(f"{'apps':<14}" + "".join(f"{size:>16,}" for size in SIZES))
+        figures = []
+        for verb in ("release", "plan", "check", "status", "nox -l"):
+            command = [NOX, "-l"] if verb == "nox -l" else [*OURS, verb]
+            figures += grown(verb, measured(verb, command, estates, rounds))
+        figures += [memory(estates[APPS], "plan"), memory(estates[APPS], "check"), releases(estates[APPS])]
+    return int(not all(keep(figure).within for figure in figures))
 
 
-def compare(
-    what: str, one: Estate, many: Estate, command: list[str], rounds: int, *, limit: float | None = None
-) -> bool:
-    """Print the row of one command -> whether its limit is broken."""
-    for each in (one, many):  # warm
+def measured(verb: str, command: list[str], estates: dict[int, Estate], rounds: int) -> dict[int, tuple[float, float]]:
+    """Print the row of one command -> seconds on the clock and of processor time, by size."""
+    for each in estates.values():  # warm
         each.run(*command)
-    costs = [(cost(lambda: one.run(*command)), cost(lambda: many.run(*command))) for _ in range(rounds)]
-    few, lot = (tuple(map(min, zip(*column, strict=True))) for column in zip(*costs, strict=True))
-    judged = "" if limit is None else f"  limit {limit:g} s{' BROKEN' if lot[1] > limit else ''}"
-    shown = (f"{clock * 1000:5.0f} /{processor * 1000:5.0f}" for clock, processor in (lot, few))
-    print(f"{what:<8} {APPS} apps {next(shown)}, one {next(shown)}: {lot[1] / few[1]:4.2f} times{judged}")
-    return limit is not None and lot[1] > limit
+    costs = [[cost(partial(each.run, *command)) for each in estates.values()] for _ in range(rounds)]
+    best = [tuple(map(min, zip(*column, strict=True))) for column in zip(*costs, strict=True)]
+    print(f"{verb:<14}" + "".join(f"{clock * 1000:>8.0f} /{processor * 1000:6.0f}" for clock, processor in best))
+    return dict(zip(estates, best, strict=True))
 
 
-def memory(many: Estate, verb: str) -> bool:
+def grown(verb: str, costs: dict[int, tuple[float, float]]) -> Iterator[Figure]:
+    """How a command grows with the estate: by processor time, which other work on the machine changes least."""
+    what, one, most = f"{verb}, nothing changed", costs[1][1], SIZES[-1]
+    limit = LISTING_LIMIT if verb == "nox -l" else None
+    value = costs[most][1] / one
+    yield Figure(benchmark="fleet", what=f"{what}, {most:,} apps", against="one app", value=value, limit=limit)
+    limit = PLAN_LIMIT if verb == "plan" else None
+    yield Figure(benchmark="fleet", what=f"{what}, {APPS} apps", value=costs[APPS][0], unit="s", limit=limit)
+
+
+def memory(many: Estate, verb: str) -> Figure:
     code = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
     )
     argv = [sys.executable, "-c", code, *OURS, verb]
     done = subprocess.run(argv, cwd=many.root, env=many.env, check=True, capture_output=True, text=True)
-    peak = float(done.stdout)
-    print(f"{verb:<8} peak memory {peak:.0f} MB  limit {MEMORY_LIMIT:g} MB{' BROKEN' if peak > MEMORY_LIMIT else ''}")
-    return peak > MEMORY_LIMIT
+    what = f"{verb}, {APPS} apps: memory"
+    figure = Figure(benchmark="fleet", what=what, value=float(done.stdout), unit="MB", limit=MEMORY_LIMIT)
+    print(f"{what:<30} {figure.value:.0f} MB{figure.verdict}")
+    return figure
 
 
-def releases(many: Estate) -> bool:
+def releases(many: Estate) -> Figure:
     """Ten apps changed, released by one command, then ten others by ten commands; a first one of each warms up."""
     warm, together, single = many.names[:1], many.names[1 : 1 + CHANGED], many.names[1 + CHANGED : 1 + 2 * CHANGED]
     for version in (2, 3):
@@ -113,13 +117,18 @@ def releases(many: Estate) -> bool:
     at_once = clock(lambda: many.run(*OURS, "release", "-j", "2"))
     many.change(single, 2)
     one_by_one = sum(clock(partial(many.run, *OURS, "release", "--app", name)) for name in single)
-    ratio = one_by_one / at_once
-    judged = f"limit {SPEED_LIMIT}{' BROKEN' if ratio < SPEED_LIMIT else ''}"
-    print(
-        f"release  {CHANGED} changed of {APPS} at -j 2 {at_once:5.1f} s, one by one {one_by_one:5.1f} s: "
-        f"{ratio:4.2f} times faster  {judged}"
+    what = f"release of {CHANGED} changed apps of {APPS} at -j 2"
+    figure = Figure(
+        benchmark="fleet",
+        what=what,
+        against="one by one",
+        value=one_by_one / at_once,
+        unit="times faster",
+        limit=SPEED_LIMIT,
+        at_least=True,
     )
-    return ratio < SPEED_LIMIT
+    print(f"{what} {at_once:.1f} s, one by one {one_by_one:.1f} s: {figure.value:.2f} times faster{figure.verdict}")
+    return figure
 
 
 def cost(deed: Callable[[], None]) -> tuple[float, float]:

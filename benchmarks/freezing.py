@@ -3,7 +3,7 @@
 The function in a warm process against the uv commands that it ran, run again bare and one after another, with the same
 arguments, environment and inputs, each round in a directory that is new to both. They are printed, so that anybody can
 see that none could be left out: a virtualenv, the pins, their installation, and the list of what is installed (limit
-1.3). Two apps: Flask with its closure, and one with pandas and Dash; each with its pins already there, as a release
+1.3). Flask with its closure, pandas and Dash, and a scientific stack; each with its pins already there, as a release
 finds them, and without.
 
 Median of the rounds' own ratios; both sides take turns, and uv's cache is warm for both. Needs a package index the
@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from _figure import Figure, keep
+
 from connect_tasks import process
 from connect_tasks.packages.dependencies import DependencySource, find_dependencies
 from connect_tasks.packages.environment import Frozen, Upgrade, freeze
@@ -34,7 +36,8 @@ from connect_tasks.packages.python_version import declared_python
 
 ROUNDS = 9
 LIMIT = 1.3
-APPS = {"flask": "flask\n", "dash": "dash\npandas\n"}
+SCIENCE = ("dash", "fastapi", "matplotlib", "pandas", "pyarrow", "requests", "scikit-learn", "seaborn", "statsmodels")
+APPS = {"flask": "flask\n", "dash": "dash\npandas\n", "a scientific stack": "\n".join(SCIENCE) + "\n"}
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -139,12 +142,14 @@ def compare(bench: Bench, place: Path, rounds: int, limit: float | None = LIMIT)
         pairs.append((times["ours"], times["bare"]))
     ours, bare = (statistics.median(side) * 1000 for side in zip(*pairs, strict=True))
     ratio = statistics.median(one / other for one, other in pairs)
-    within = limit is None or ratio <= limit
-    verdict = "" if limit is None else f"  limit {limit}{'' if within else ' BROKEN'}"
-    print(f"freeze of {bench.name:<22} {ours:6.0f} ms  bare {bare:6.0f} ms  ratio {ratio:4.2f}{verdict}")
+    against = "the uv commands that it runs, bare"
+    figure = keep(
+        Figure(benchmark="freezing", what=f"freeze of {bench.name}", against=against, value=ratio, limit=limit)
+    )
+    print(f"freeze of {bench.name:<24} {ours:6.0f} ms  bare {bare:6.0f} ms  ratio {ratio:4.2f}{figure.verdict}")
     for command in commands:
         print(f"    {command}")
-    return within
+    return figure.within
 
 
 def _commands(bench: Bench, scratch: Path) -> list[Command]:

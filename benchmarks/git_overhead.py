@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from _figure import Figure, keep
+
 from connect_tasks.configuration import App
 from connect_tasks.errors import raise_all
 from connect_tasks.repository.deploy_branch import DeployCommit, commit_to_deploy_branch
@@ -195,6 +197,9 @@ def main(rounds: int) -> int:
         _environment(scratch)
         comparisons = [commit_and_push(scratch, rounds), deploy_commit(scratch, rounds)]
     print("\n".join(map(str, comparisons)))
+    for one in comparisons:
+        against = "the same git commands, bare"
+        keep(Figure(benchmark="git_overhead", what=one.name, against=against, value=one.ratio, limit=one.limit))
     return int(any(comparison.ratio > comparison.limit for comparison in comparisons))
 
 

@@ -2,7 +2,7 @@
 
 Prices T16, T24 and T25 of nox, as ratios taken in one run. Two of them have limits; breaking one ends with status 1.
 Processor time is compared, so that a busy machine may run it (POSIX). With the project installed:
-`python benchmarks/listing.py`.
+`python benchmarks/listing.py [ROUNDS]`; with ROUNDS the two that have limits alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from _figure import Figure, keep
 
 ROUNDS = 15
 NOX = (sys.executable, "-m", "nox", "-l")
@@ -63,22 +65,25 @@ def measure(*cases: Case, rounds: int = ROUNDS) -> list[float]:
 def ratio(what: str, case: Case, base: Case, *, limit: float | None = None, rounds: int = ROUNDS) -> bool:
     """Measure and print one line; False where the limit is broken."""
     slow, fast = measure(case, base, rounds=rounds)
-    within = limit is None or slow <= limit * fast
-    bound = "" if limit is None else f"  (limit {limit}{'' if within else ', BROKEN'})"
-    print(f"{what:<58} {slow * 1000:7.0f} ms / {fast * 1000:5.0f} ms = {slow / fast:5.2f}{bound}")
-    return within
+    figure = Figure(benchmark="listing", what=what, value=slow / fast, limit=limit)
+    if limit is not None:
+        keep(figure)
+    print(f"{what:<58} {slow * 1000:7.0f} ms / {fast * 1000:5.0f} ms = {slow / fast:5.2f}{figure.verdict}")
+    return figure.within
 
 
-def main() -> int:
+def main(rounds: int, *, short: bool) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         without = _place(root / "without", NOXFILE)
         ours = _place(root / "ours", OURS, apps=1)
         many = _place(root / "many", OURS, apps=1000)
         kept = [
-            ratio("nox -l, all our sessions against none", ours, without, limit=1.5),
-            ratio("nox -l, 1,000 apps against one (T25)", many, ours, limit=1.5),
+            ratio("nox -l, all our sessions against none", ours, without, limit=1.5, rounds=rounds),
+            ratio("nox -l, 1,000 apps against one (T25)", many, ours, limit=1.5, rounds=rounds),
         ]
+        if short:
+            return 0 if all(kept) else 1
         ratio("nox -l, 16,000 sessions against one (T25)", _place(root / "all", EVERYTHING), without, rounds=3)
         ratio("nox -l, script mode, nothing missing (T24)", _place(root / "script", SCRIPT), without)
         try:
@@ -111,4 +116,4 @@ def _place(directory: Path, noxfile: str, *, apps: int = 0) -> Case:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS, short=len(sys.argv) > 1))

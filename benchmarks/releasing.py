@@ -32,6 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _figure import Figure, keep
+
 from connect_tasks.emulator import Running, running
 
 ROUNDS = 5
@@ -172,14 +174,21 @@ def main(rounds: int) -> int:
         statistics.median(other / ours for other, ours in zip(times[name], times["ours"], strict=True))
         for name in ("floor", "hand")
     )
-    print(f"release after a one-line change {middle['ours']:5.2f} s, of them {middle['server']:.2f} s the server's")
-    print(_line("the floor", middle["floor"], f"{1 / by_floor:.2f} times it", 1 / by_floor <= FLOOR_LIMIT, FLOOR_LIMIT))
-    print(_line("by hand", middle["hand"], f"{by_recipe:.1f} times faster", by_recipe >= BY_HAND_LIMIT, BY_HAND_LIMIT))
-    return int(1 / by_floor > FLOOR_LIMIT or by_recipe < BY_HAND_LIMIT)
-
-
-def _line(name: str, seconds: float, ratio: str, within: bool, limit: float) -> str:
-    return f"{name:<31} {seconds:5.2f} s: {ratio}  limit {limit:g}{'' if within else ' BROKEN'}"
+    what = "release after a one-line change"
+    floor_ = Figure(benchmark="releasing", what=what, against="the floor", value=1 / by_floor, limit=FLOOR_LIMIT)
+    hand = Figure(
+        benchmark="releasing",
+        what=what,
+        against="by hand",
+        value=by_recipe,
+        unit="times faster",
+        limit=BY_HAND_LIMIT,
+        at_least=True,
+    )
+    print(f"{what} {middle['ours']:5.2f} s, of them {middle['server']:.2f} s the server's")
+    print(f"{'the floor':<31} {middle['floor']:5.2f} s: {floor_.value:.2f} times it{floor_.verdict}")
+    print(f"{'by hand':<31} {middle['hand']:5.2f} s: {hand.value:.1f} times faster{hand.verdict}")
+    return int(not all(keep(figure).within for figure in (floor_, hand)))
 
 
 def _released(scratch: Path, name: str, server: Running) -> tuple[Clone, str]:

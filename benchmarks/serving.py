@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import requests
+from _figure import Figure, keep
 
 from connect_tasks.emulator import Running, running
 
@@ -183,6 +184,8 @@ def main(seconds: float) -> int:
             each = (_processor_time(server.pid) - before) / load.answers
             print(f"{name:44}{load.rate:>11,.0f}{load.p50 * 1e3:>9.2f}{load.p99 * 1e3:>9.2f}{each * 1e3:>11.2f}")
             failed |= bool(load.wrong)
+            keep(Figure(benchmark="serving", what=f"{name}: median", value=load.p50 * 1e3, unit="ms"))
+            keep(Figure(benchmark="serving", what=f"{name}: rate", value=load.rate, unit="a second"))
     return int(failed)
 
 

@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from _figure import Figure, keep
+
 from connect_tasks.emulator import running
 
 LIMIT, MEMORY_LIMIT = 2.5, 100
@@ -35,9 +37,12 @@ def main(rounds: int) -> int:
                 times[name].append(time.perf_counter() - started)
         memory = _peak_memory(release, app, env)
     floor, ours = (statistics.median(times[name]) for name in ("nox -l", "release"))
-    print(f"no-op release {ours * 1000:.0f} ms, nox -l {floor * 1000:.0f} ms: {ours / floor:.2f} times (limit {LIMIT})")
-    print(f"its peak memory {memory:.0f} MB (limit {MEMORY_LIMIT})")
-    return int(ours / floor > LIMIT or memory > MEMORY_LIMIT)
+    what = "release with nothing to do"
+    time_ = keep(Figure(benchmark="standstill", what=what, against="nox -l", value=ours / floor, limit=LIMIT))
+    peak = keep(Figure(benchmark="standstill", what=f"{what}: memory", value=memory, unit="MB", limit=MEMORY_LIMIT))
+    print(f"{what} {ours * 1000:.0f} ms, nox -l {floor * 1000:.0f} ms: {time_.value:.2f} times{time_.verdict}")
+    print(f"its peak memory {memory:.0f} MB{peak.verdict}")
+    return int(not (time_.within and peak.within))
 
 
 def _released(app: Path, url: str, key: str, remote: str) -> tuple[Path, dict[str, str]]:

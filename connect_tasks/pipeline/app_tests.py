@@ -28,7 +28,7 @@ from ..repository.git import Git
 from ..repository.tree import REQUIREMENTS
 from ..world import World
 from .crew import beside
-from .preparation import Python, find_source
+from .preparation import Python, detect_entrypoint, find_source
 
 #: pytest's exit status for "no test was collected".
 NOTHING_COLLECTED = 5
@@ -87,24 +87,28 @@ def run_tests(
 ) -> Evidence:
     """Run it -> evidence of a pass, not kept yet. Raises `EntrypointWrong`, `TestsFailed`, and what making an
     environment raises."""
-    place = world.place("test")
-    directory = _export_with_tests(app, world.git, candidate, place)
-    made = _maker(app, world, candidate, python, directory)
+    guess = detect_entrypoint(world.git, app, candidate)
+    if not (guess.mode.imported or plan.command):
+        return Evidence.of(plan.subject, "no tests")
+    place = world.place("import")
+    tree = export(world.git, candidate, place / "tree")
+    made = _maker(app, world, candidate, python, tree)
 
     def imported() -> Entrypoint:
         """In the pins alone: what only a test tool brings is missing on Connect."""
-        place = world.place("import")
+        if not guess.mode.imported:
+            return guess
         bare = made(NO_TOOLS).python
         env = app_environment(app, world.environ, bare, place)
-        tree = export(world.git, candidate, place / "tree")
         return verify_entrypoint(bare, tree, app.mode, app.entrypoint, env, untracked=untracked)
 
     def tested() -> _Tested | None:
         if not plan.command:
             return None
-        environment = made(
-            find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
-        )
+        place = world.place("test")
+        directory = _export_with_tests(app, world.git, candidate, place)
+        tools = find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
+        environment = made(tools)
         env = app_environment(app, world.environ, environment.tools_python, place)
         return _run_command(app, world, plan, environment, directory, env)
 
