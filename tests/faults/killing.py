@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import os
 import random
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from .ledger import Ledger
 from .runs import Death, Run, Zygote
-from .scenes import CANARY, PROBE, Stage
+from .stage import CANARY, PROBE, Stage
 
 #: How a run dies. A second INT comes while the first unwinds.
 SIGNALS = ("KILL", "TERM", "INT", "INT INT")
@@ -42,10 +43,9 @@ def calm(stage: Stage, zygote: Zygote) -> Calm:
     """Both versions in turn; with a new item only the one."""
     found = None
     for _ in range(1 if stage.scene.new else 3):
-        if not stage.scene.new:
-            stage.next_version()
+        next_version(stage, zygote)
         before = stage.users_work()
-        run = release(stage, zygote, traced=True)
+        run = disturb(stage, zygote, traced=True)
         assert run.status == 0, run.said
         found = found or Calm(points=zygote.points())
         found.points = zygote.points()  # the later ones: the first fills caches
@@ -56,11 +56,29 @@ def calm(stage: Stage, zygote: Zygote) -> Calm:
     return found
 
 
-def release(
-    stage: Stage, zygote: Zygote, *, death: Death | None = None, traced: bool = False, clock: float = 0.0
+def next_version(stage: Stage, zygote: Zygote) -> None:
+    """What there is to be done, up to the run that is disturbed."""
+    if stage.scene.new:
+        return
+    stage.next_version()
+    if stage.scene.first:
+        ran = zygote.run(stage.scene.first, cwd=stage.shop.root, environ=stage.shop.environ)
+        assert ran.status == 0, ran.said
+        stage.look()
+
+
+def disturb(
+    stage: Stage,
+    zygote: Zygote,
+    *,
+    death: Death | None = None,
+    traced: bool = False,
+    clock: float = 0.0,
+    again: bool = False,
 ) -> Run:
-    arguments, root, environ = ["release", *stage.scene.arguments], stage.shop.root, stage.shop.environ
-    return zygote.run(arguments, cwd=root, environ=environ, death=death, traced=traced, clock=clock)
+    """The run, with a death in it or without. `again`: the one that finishes what others have begun."""
+    root, environ = stage.shop.root, stage.shop.environ
+    return zygote.run(stage.command(again=again), cwd=root, environ=environ, death=death, traced=traced, clock=clock)
 
 
 def survive(
@@ -69,30 +87,29 @@ def survive(
     """A death (or several: the run after it dies too), an undisturbed run, and everything that must be true then.
     `wait`: for what a dead run had started.
     """
-    if not stage.scene.new:
-        stage.next_version()
+    next_version(stage, zygote)
     before, head = stage.users_work(), stage.shop.head
-    live = None if stage.scene.new else stage.item()["bundle_id"]
+    live = {} if stage.scene.new else stage.live()
     said = []
     with ExitStack() as stack:
-        stack.enter_context(visited(stage, allowed={"version A", "version B"}))
-        for death in deaths:
-            row = stack.enter_context(ledger.row(f"{death.signal} {quiet.points[death.point]}"))
-            run = release(stage, zygote, death=death)
+        rows = [stack.enter_context(ledger.row(f"{death.signal} {quiet.points[death.point]}")) for death in deaths]
+        row = rows[-1]
+        visits = stack.enter_context(visited(stage))
+        for number, death in enumerate(deaths):
+            run = disturb(stage, zygote, death=death, again=number > 0)
             said.append(run.said)
             told(death, run, quiet.points[death.point])
             if wait:
                 wait_for_orphans(stage)
-                row.lost += stage.users_work() != before
+                rows[number].lost += stage.users_work() != before
                 assert stage.users_work() == before, "user's work after the death"
                 assert stage.shop.git("merge-base", "--is-ancestor", head, "HEAD", ok=False) == ""
                 if death.signal in {"TERM", "INT"} and run.status >= 0:
                     left = [str(path) for path in stage.scratch.rglob("*") if not PROBE.fullmatch(path.name)]
                     assert not left, f"a run that was told to end leaves {left}, and said {run}"
-            if live is not None:
-                now = stage.item()["bundle_id"]
-                assert now == live or stage.bundles()[now] in {stage.shop.head, *stage.remote_refs().values()}
-        last = release(stage, zygote)
+            now = stage.live() if live else {}
+            assert all(now[item] == bundle or stage.may_be_live(now[item]) for item, bundle in live.items())
+        last = disturb(stage, zygote, again=True)
         said.append(last.said)
         assert last.status == 0, f"the run after it: {said}"
         wait_for_orphans(stage)
@@ -106,8 +123,10 @@ def survive(
         different = {key: (value, state.get(key)) for key, value in expected.items() if state.get(key) != value}
         assert not different, "\n--- again ---\n".join([f"{different}", *said])
         extra = stage.deploys() - quiet.deploys
-        assert extra <= sum(may_ask_again(quiet, death) for death in deaths), "the server was asked for more than once"
+        allowed = sum(may_ask_again(quiet, death) for death in deaths) * len(stage.scene.apps)
+        assert extra <= allowed, "the server was asked for more than once"
         assert row.secrets == 0
+        row.visits += visits()
 
 
 def may_ask_again(quiet: Calm, death: Death) -> bool:
@@ -173,30 +192,41 @@ def every_death(quiet: Calm, signals: tuple[str, ...]) -> Iterator[Death]:
 
 
 @contextmanager
-def visited(stage: Stage, *, allowed: set[str]) -> Iterator[None]:
-    """A visitor who looks at the live page all the while, and always sees a version."""
+def visited(stage: Stage) -> Iterator[Callable[[], int]]:
+    """Visitors who look at each live page all the while -> how often they did so far. They see the old version, and
+    from some moment on the new one; never anything else, and never the old one again."""
     if stage.scene.new:
-        yield
+        yield lambda: 0
         return
-    server, over, seen = urlsplit(stage.shop.server.url), threading.Event(), []
-    path, key = f"/content/{stage.item()['guid']}/", stage.shop.server.api_key
+    over, server, key = threading.Event(), urlsplit(stage.there.server.url), stage.there.server.api_key
+    seen: dict[str, list[tuple[int, str]]] = {item["guid"]: [] for item in stage.items()}
+
+    def look(guid: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection(server.netloc, timeout=30)
+        try:
+            connection.request("GET", f"/content/{guid}/", headers={"Authorization": f"Key {key}"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            return 0, repr(error)
+        finally:
+            connection.close()
 
     def visit() -> None:
         while not over.is_set():
-            connection = http.client.HTTPConnection(server.netloc, timeout=30)
-            connection.request("GET", path, headers={"Authorization": f"Key {key}"})
-            answer = connection.getresponse()
-            seen.append((answer.status, answer.read().decode()))
-            connection.close()
+            for guid, answers in seen.items():
+                answers.append(look(guid))
             over.wait(0.02)
 
     visitor = threading.Thread(target=visit)
     visitor.start()
     try:
-        yield
+        yield lambda: sum(map(len, seen.values()))
     finally:
         over.set()
         visitor.join()
-    assert seen
-    wrong = [one for one in seen if one[0] != 200 or one[1] not in allowed]
-    assert not wrong, f"a visitor saw {wrong[:3]}"
+    for answers in seen.values():
+        assert answers
+        versions = [answer for answer, _ in itertools.groupby(answers)]
+        allowed = [(200, f"version {stage.other_letter}"), (200, f"version {stage.letter}")]
+        assert versions in (allowed, allowed[:1], allowed[1:]), f"a visitor saw {versions}"

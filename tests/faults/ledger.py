@@ -16,7 +16,7 @@ LEDGER = os.environ.get("CONNECT_TASKS_LEDGER")
 
 @dataclass(kw_only=True)
 class Row:
-    """Of one fault: all but `runs` should be zero."""
+    """Of one fault: all but `runs` and `visits` should be zero."""
 
     runs: int = 0
     lost: int = 0
@@ -24,6 +24,7 @@ class Row:
     wrong: int = 0
     secrets: int = 0
     failed: int = 0  # any other promise that was not kept
+    visits: int = 0  # answers that visitors had meanwhile: each the old version or the new one; may be anything
 
 
 @dataclass(kw_only=True)

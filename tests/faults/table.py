@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-FIGURES = ("runs", "lost", "duplicates", "wrong", "secrets", "failed")
+FIGURES = ("runs", "lost", "duplicates", "wrong", "secrets", "failed", "visits")
 HEAD = """# Faults: what was tried, and what came of it
 
 Made by `nox -s faults` (tests/faults). A *fault* is a signal (or another way to fail) and the place where it hit:
@@ -16,11 +16,13 @@ Made by `nox -s faults` (tests/faults). A *fault* is a signal (or another way to
 second Ctrl-C while the first unwinds. After each fault the same command ran again, undisturbed, and everything was
 compared with a run that nobody had disturbed: commits, refs, index, work tree, staged and unstaged edits, stash,
 settings, remote refs, content item, bundles, the live one, its page, environment variables, link, temporary files,
-processes. A visitor looked at the page all the while: the old version or the new one answered, always.
+processes. A visitor looked at each live page all the while, from before the fault until after the rerun.
 
 *Lost*: runs after which anything of the user's was not as before. *Doubled*: a second commit, bundle or item. *Wrong*:
 any other difference at the end. *Secrets*: outputs with a key or the value of a variable. *Other*: promises that were
-not kept otherwise (a traceback, a process that stays, a visitor without an answer).
+not kept otherwise (a traceback, a process that stays, a visitor without an answer). *Visits*: answers that visitors had
+meanwhile; each was the old version, or from some moment on the new one, and never the old one again. (Of a run that
+chained several deaths they stand with the last; the first release of an item has no page to look at.)
 """
 
 
@@ -38,8 +40,8 @@ def merged(ledgers: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str
 
 def lines(title: str, rows: Mapping[str, Mapping[str, int]]) -> Iterable[str]:
     yield f"\n## {title[:1].upper()}{title[1:]}\n"
-    yield "| fault | runs | lost | doubled | wrong | secrets | other |"
-    yield "|---|--:|--:|--:|--:|--:|--:|"
+    yield "| fault | runs | lost | doubled | wrong | secrets | other | visits |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
     for fault, row in sorted(rows.items(), key=lambda item: item[0].split(" ", 1)[::-1]):
         figures = (row[name] for name in FIGURES)
         yield f"| {fault} | {' | '.join(map(str, figures))} |"
@@ -48,13 +50,12 @@ def lines(title: str, rows: Mapping[str, Mapping[str, int]]) -> Iterable[str]:
 def render(ledgers: list[Mapping[str, Any]]) -> str:
     found = merged(ledgers)
     every = [row for rows in found.values() for row in rows.values()]
-    total = {
-        name: sum(row[name] for row in every) for name in ("runs", "lost", "duplicates", "wrong", "secrets", "failed")
-    }
+    total = {name: sum(row[name] for row in every) for name in FIGURES}
     text = [
         HEAD,
         f"**{total['runs']} faults: {total['lost']} lost, {total['duplicates']} doubled, {total['wrong']} wrong, "
-        f"{total['secrets']} secrets, {total['failed']} other.** Seeds (`CONNECT_TASKS_SEED` repeats one): "
+        f"{total['secrets']} secrets, {total['failed']} other; {total['visits']:,} visits.** "
+        "Seeds (`CONNECT_TASKS_SEED` repeats one): "
         + ", ".join(f"{ledger['title']} {ledger['seed']}" for ledger in ledgers if ledger["seed"])
         + ".",
     ]

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from connect_tasks.emulator import Running, running
+from connect_tasks.emulator import Running
 
 from ..pipeline.conftest import Workshop, make_workshop
-from .scenes import call, files_in, git_in
+from .stage import call, files_in, git_in
 
 APPS = ("one", "two")
 TABLE = '[tool.connect-tasks]\nbranch = "main"\n' + "".join(
@@ -127,12 +127,6 @@ def test_the_same_and_other_apps_at_once(shop: Workshop, of: Callable[[Workshop,
     assert {path for path in now.keys() | before.keys() if now.get(path) != before.get(path)} <= generated
     assert shop.git("diff", "--cached", "--name-only") == "notes.txt"
     assert shop.git("diff", "--name-only") == "notes.txt"
-
-
-@pytest.fixture
-def other_server(tmp_path: Path) -> Iterator[Running]:
-    with running(tmp_path / "other", options=["--faults"]) as server:
-        yield server
 
 
 @pytest.mark.slow

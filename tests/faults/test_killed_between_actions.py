@@ -5,6 +5,7 @@ A failure prints what repeats it: CONNECT_TASKS_SEED=... with the test's name.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import subprocess
@@ -20,19 +21,25 @@ from connect_tasks.emulator import Running
 from .killing import SIGNALS, Calm, any_death, calm, every_death, survive
 from .ledger import Ledger
 from .runs import Death, Zygote
-from .scenes import SCENES, Scene, Stage, set_stage
+from .scenes import SCENES, Scene
+from .stage import Stage, set_stage
 
 #: Deaths of each scene in CI; the long form has CONNECT_TASKS_DEATHS (1,000) in all.
 IN_CI = {
-    "update": 40,
-    "first": 20,
-    "deploy branch": 12,
-    "tag": 8,
-    "polled": 6,
-    "lost race": 8,
-    "python": 3,
-    "pull request": 4,
+    "release, update": 30,
+    "release, first": 14,
+    "release, deploy branch": 10,
+    "release, tag": 6,
+    "release, polled": 6,
+    "release, lost race": 6,
+    "release, python": 3,
+    "release, pull request": 4,
+    "release of two apps": 8,
+    "rollback": 9,
+    "promote": 4,
 }
+#: What the long form adds to those.
+BESIDE = {"release of two apps, a commit each": 8}
 #: To repeat a failure. (Read here: tests do not see such variables.)
 SEED = os.environ.get("CONNECT_TASKS_SEED")
 MANY = int(os.environ.get("CONNECT_TASKS_DEATHS", "1000"))
@@ -83,20 +90,23 @@ def seed() -> str:
 
 
 @pytest.fixture
-def place(connect_server: Running, tmp_path: Path, private_home: Path) -> Callable[[Scene], Callable[[], Stage]]:
+def place(
+    connect_server: Running, tmp_path: Path, private_home: Path, request: pytest.FixtureRequest
+) -> Callable[[Scene], Callable[[], Stage]]:
     numbers = iter(range(100_000))
 
     def of(scene: Scene) -> Callable[[], Stage]:
-        return lambda: set_stage(scene, connect_server, tmp_path / f"{next(numbers)}", private_home)
+        other = request.getfixturevalue("other_server") if scene.elsewhere else None
+        return lambda: set_stage(scene, connect_server, tmp_path / f"{next(numbers)}", private_home, other)
 
     return of
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", IN_CI)
 def test_the_next_run_finishes_it(name: str, forks: Zygote, place: Callable[[Scene], Callable[[], Stage]]) -> None:
     signals = ("KILL", "TERM", "KILL", "INT", "KILL", "INT INT")
     plan = DeathPlan(number=IN_CI[name], every=(signals,), share=0.6, longest=4)
-    survive_deaths(SCENES[name], place(SCENES[name]), forks, Ledger(title=f"release, {name}", seed=seed()), plan)
+    survive_deaths(SCENES[name], place(SCENES[name]), forks, Ledger(title=name, seed=seed()), plan)
 
 
 @pytest.mark.slow
@@ -104,6 +114,7 @@ def test_the_next_run_finishes_it(name: str, forks: Zygote, place: Callable[[Sce
 @pytest.mark.parametrize("name", SCENES)
 def test_a_thousand_deaths(name: str, forks: Zygote, place: Callable[[Scene], Callable[[], Stage]]) -> None:
     """Every border with every signal, and then anywhere."""
-    number = max(1, MANY * IN_CI[name] // sum(IN_CI.values()))
+    shares = IN_CI | BESIDE
+    number = max(1, math.ceil(MANY * shares[name] / sum(shares.values())))
     plan = DeathPlan(number=number, every=tuple((signal,) for signal in SIGNALS), share=0.5, longest=2)
-    survive_deaths(SCENES[name], place(SCENES[name]), forks, Ledger(title=f"release, {name}", seed=seed()), plan)
+    survive_deaths(SCENES[name], place(SCENES[name]), forks, Ledger(title=name, seed=seed()), plan)

@@ -14,10 +14,11 @@ import pytest
 
 from connect_tasks.emulator import Running
 
-from .killing import Calm, calm, release, wait_for_orphans
+from .killing import Calm, calm, disturb, visited, wait_for_orphans
 from .ledger import Ledger
 from .runs import Zygote
-from .scenes import CANARY, SCENES, Stage, set_stage
+from .scenes import SCENES
+from .stage import CANARY, Stage, set_stage
 
 #: A mount of our own, which nobody else sees, and which goes with its processes.
 NAMESPACE = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
@@ -108,7 +109,7 @@ def world(connect_server: Running, forks: Zygote, tmp_path_factory: pytest.TempP
         numbers = iter(range(1000))
 
         def make() -> Stage:
-            return set_stage(SCENES["update"], connect_server, place / f"{next(numbers)}", home)
+            return set_stage(SCENES["release, update"], connect_server, place / f"{next(numbers)}", home)
 
         stage = make()
         yield World(make=make, quiet=calm(stage, forks), stage=stage)
@@ -148,10 +149,10 @@ def cases() -> Iterator[Any]:
 def test_nothing_is_lost_and_the_rerun_finishes(fault: Fault, world: World, forks: Zygote, tmp_path: Path) -> None:
     stage, world.stage = world.stage or world.make(), None
     stage.next_version()
-    before, live = stage.users_work(), stage.item()["bundle_id"]
-    with LEDGER.row(fault.name) as row:
+    before, live = stage.users_work(), stage.live()
+    with LEDGER.row(fault.name) as row, visited(stage) as visits:
         if fault.clock:
-            run = release(stage, forks, clock=fault.clock)
+            run = disturb(stage, forks, clock=fault.clock)
             status, said = run.status, run.said
         else:
             status, said = run_in(fault, stage, tmp_path)
@@ -169,12 +170,13 @@ def test_nothing_is_lost_and_the_rerun_finishes(fault: Fault, world: World, fork
             assert re.search(fault.said, said), said
             assert "next:" in said or "CT" not in said, said
             if "CT902" not in said:
-                assert stage.item()["bundle_id"] == live
-        last = release(stage, forks)
+                assert stage.live() == live
+        last = disturb(stage, forks)
         assert last.status == 0, last.said
         state, expected = stage.state(), world.quiet.states[stage.letter]
         row.wrong += state != expected
         different = {key: (value, state.get(key)) for key, value in expected.items() if state.get(key) != value}
         assert not different, f"{different}: {said}\n{last.said}"
+        row.visits += visits()
     LEDGER.keep()
     world.stage = stage

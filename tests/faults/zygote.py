@@ -40,6 +40,8 @@ IMPORTED = (
     "connect_tasks.runner",
     "connect_tasks.stages.release",
     "connect_tasks.stages.rollback",
+    "connect_tasks.stages.promote",
+    "connect_tasks.pipeline.fleet_release",
     "connect_tasks.pipeline.full_release",
     "connect_tasks.live_line",
     "posit.connect",
