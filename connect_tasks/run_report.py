@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from .arguments import Options, own_version
 from .atomic_file import remove_half_written, write_private
 from .console import Console, write
 from .errors import Problem, ReportUnwritten
+from .foreign_text import plain
 from .outcome import Report, several_as_json
 from .secret import Redactor, Secret
 
@@ -26,7 +27,7 @@ def write_json(verb: str, options: Options, reports: Sequence[Report], redact: R
     if options.json is None:
         return
     data = reports[0].as_json() if len(reports) == 1 else several_as_json(verb, reports)
-    text = json.dumps(_redacted(data, redact), indent=2, ensure_ascii=True) + "\n"
+    text = json.dumps(_each(data, redact), indent=2, ensure_ascii=True) + "\n"
     if options.json == "-":
         write(sys.stdout, text)
         return
@@ -41,7 +42,7 @@ def write_page(verb: str, options: Options, reports: Sequence[Report], redact: R
 
     told = [{**report.as_json(), "diffs": report.diffs, "log": report.log} for report in reports]
     when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    _write_file(Path(options.html), render(verb, _redacted(told, redact), when=when, version=own_version()))
+    _write_file(Path(options.html), render(verb, _shown(told, redact), when=when, version=own_version()))
 
 
 def write_junit(verb: str, options: Options, reports: Sequence[Report], redact: Redactor) -> None:
@@ -50,7 +51,7 @@ def write_junit(verb: str, options: Options, reports: Sequence[Report], redact: 
         return
     from .ci_account import junit
 
-    _write_file(Path(options.junit), junit(verb, [_redacted(report.as_json(), redact) for report in reports]))
+    _write_file(Path(options.junit), junit(verb, [_shown(report.as_json(), redact) for report in reports]))
 
 
 def tell_github(
@@ -61,7 +62,7 @@ def tell_github(
         return
     from . import ci_account
 
-    told = [_redacted(report.as_json(), redact) for report in reports]
+    told = [_shown(report.as_json(), redact) for report in reports]
     _append(environ.get("GITHUB_STEP_SUMMARY"), ci_account.job_summary(verb, told))
     _append(environ.get("GITHUB_OUTPUT"), "".join(f"{key}={text}\n" for key, text in ci_account.outputs(told).items()))
     console.command("".join(f"{line}\n" for line in ci_account.error_annotations(told)))
@@ -98,14 +99,19 @@ def _named_file(arguments: Sequence[str]) -> str | None:
     return None
 
 
-def _redacted(data: Any, redact: Redactor) -> Any:
+def _shown(data: Any, redact: Redactor) -> Any:
+    """For people: without secrets, and without what steers a terminal or turns the direction of a line."""
+    return _each(data, lambda text: redact(plain(text)))
+
+
+def _each(data: Any, change: Callable[[str], str]) -> Any:
     """Each text by itself: in the JSON of all of them, a secret may stand in escapes within escapes."""
     if isinstance(data, str):
-        return redact(data)
+        return change(data)
     if isinstance(data, Mapping):
-        return {redact(key): _redacted(value, redact) for key, value in data.items()}
+        return {change(key): _each(value, change) for key, value in data.items()}
     if isinstance(data, (list, tuple, deque)):
-        return [_redacted(value, redact) for value in data]
+        return [_each(value, change) for value in data]
     return data
 
 

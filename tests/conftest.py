@@ -1,5 +1,5 @@
 """Every test lives in a world of its own: a private HOME, no system git configuration, no key, no server, no
-colours."""
+colours; and leaves nothing behind (clean_machine.py)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import signal
 from pathlib import Path
 
 import pytest
+
+from .clean_machine import clean_machine, leaves_nothing, machine
+
+__all__ = ["clean_machine", "leaves_nothing", "machine"]
 
 #: Variables that would let the tester's own machine decide a test.
 FOREIGN = (

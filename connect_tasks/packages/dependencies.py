@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -250,6 +251,13 @@ def _project(read: Read, extras: tuple[str, ...], groups: tuple[str, ...]) -> De
     )
 
 
+def how_to_track(target: str) -> str:
+    """What to do about a file that another one includes, as a command where there is one."""
+    if target.startswith(("/", "../")) or target in {".", ".."}:
+        return "copy it into the app's directory, name it there, and git add it"
+    return shlex.join(["git", "add", *(["--"] if target.startswith("-") else []), target])
+
+
 def _lines(path: str, names: frozenset[str], read: Read, seen: frozenset[str] = frozenset()) -> Iterator[SourceLine]:
     """The lines of a requirements file, with those of the files that it includes in their place."""
     for line in requirements_file.parse(_text(path, read)):
@@ -259,7 +267,7 @@ def _lines(path: str, names: frozenset[str], read: Read, seen: frozenset[str] = 
                 raise DependenciesMissing(
                     f"{line.text} names a file that is not tracked in the app's directory",
                     where=f"{path}:{line.number}",
-                    hint=f"git add {target}",
+                    hint=how_to_track(target),
                 )
             if line.option in {"-r", "--requirement"} and target in names and target not in seen:
                 yield from _lines(target, names, read, seen | {path, target})

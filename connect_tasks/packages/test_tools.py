@@ -13,6 +13,7 @@ from ..configuration import TestSettings
 from ..errors import DependenciesMissing, RequirementRefused
 from ..repository.tree import REQUIREMENTS
 from . import requirements_file
+from .dependencies import how_to_track
 from .project_file import PYPROJECT, extra_requirements, group_requirements, project_table
 
 _NAMES = ("test", "tests", "testing", "dev")
@@ -93,7 +94,7 @@ def _flat(
                 raise DependenciesMissing(
                     f"{line.text} names a file that is not tracked",
                     where=f"{path}:{line.number}",
-                    hint=f"git add {target}",
+                    hint=how_to_track(target),
                 )
             yield from _flat(target, names, read, seen | {path, target})
         elif (

@@ -109,7 +109,8 @@ class Uv:
         if len(reason) > _LONGEST:
             reason = f"{reason[: _LONGEST // 2]} ... {reason[-_LONGEST // 2 :]}"
         kind = RequirementsConflict if "No solution found" in reason else ResolutionFailed
-        return kind(f"{deed}: {reason}", where=where, hint=self.redact(hints[0]) if hints else None)
+        hint = self.redact(hints[0]) if hints else f"mend that{f' in {where}' if where else ''}, then run this again"
+        return kind(f"{deed}: {reason}", where=where, hint=hint)
 
 
 def reach_index(scratch: Path, environ: Mapping[str, str], directory: Path) -> None:
@@ -122,7 +123,7 @@ def reach_index(scratch: Path, environ: Mapping[str, str], directory: Path) -> N
     (scratch / "ask.in").write_text("pip\n", encoding="utf-8")
     done = uv.fetch("pip", "compile", "--no-header", "--no-deps", "--refresh-package", "pip", "ask.in", cached=False)
     if not done.ok:
-        raise uv.failure(done, "the index does not answer", where="the package index")
+        raise uv.failure(done, "the package index does not answer")
 
 
 def reasons(error_text: str) -> tuple[list[str], list[str]]:

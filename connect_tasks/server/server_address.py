@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -68,13 +69,13 @@ def _saved(nickname: str, source: str, environ: Mapping[str, str]) -> SavedServe
         saved = servers[nickname]
         complaint = rules.url(saved.url)
         if complaint:
-            hint = f"save it again: rsconnect add --name {nickname} --server {_EXAMPLE}"
+            hint = f"save it again: rsconnect add --name {shlex.quote(nickname)} --server {_EXAMPLE}"
             raise ServerMissing(f"the URL saved as {nickname} {complaint}", where=source, hint=hint)
         return saved
     near = get_close_matches(nickname, servers, n=1)
     known = f"; did you mean {near[0]}?" if near else f"; saved are: {', '.join(sorted(servers))}" if servers else ""
     message = f"the server {nickname} is neither a URL nor the nickname of a saved one{known}"
-    hint = f"write it as https://..., or save it: rsconnect add --name {nickname} --server {_EXAMPLE}"
+    hint = f"write it as https://..., or save it: rsconnect add --name {shlex.quote(nickname)} --server {_EXAMPLE}"
     raise ServerMissing(message, where=source, hint=hint)
 
 

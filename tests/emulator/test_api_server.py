@@ -122,10 +122,10 @@ def test_one_data_directory_serves_one_server(tmp_path: Path) -> None:
 
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     program = (
-        "import sys, time\nfrom connect_tasks.emulator import running\n"
-        "with running() as server:\n    print(server.pid, flush=True)\n    time.sleep(60)\n"
+        "import sys, time\nfrom pathlib import Path\nfrom connect_tasks.emulator import running\n"
+        "with running(Path(sys.argv[1])) as server:\n    print(server.pid, flush=True)\n    time.sleep(60)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     server = int(parent.stdout.readline())
     parent.kill()

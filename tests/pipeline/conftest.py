@@ -22,10 +22,6 @@ from connect_tasks.emulator import Running, running
 from connect_tasks.runner import run_verb
 from connect_tasks.verbs import verb
 
-from ..clean_machine import clean_machine
-
-__all__ = ["clean_machine"]
-
 #: An app that needs nothing: freezing, testing and starting it costs almost nothing.
 BARE_APP = '''"""A WSGI app without a framework."""
 

@@ -17,6 +17,7 @@ from connect_tasks.errors import Problem
 from connect_tasks.pipeline import activation
 from connect_tasks.pipeline.actions import Action, Activate, VisitDraft
 
+from ..clean_machine import Machine
 from .fronts import Handler, forward, front
 from .site import MANIFEST, PATIENCE, Site, acts, hurry
 
@@ -48,7 +49,7 @@ GARBAGE = {"content-encoding": "gzip"}
 
 
 @pytest.fixture(scope="session")
-def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Running]]:
+def server_of(tmp_path_factory: pytest.TempPathFactory, machine: Machine | None) -> Iterator[Callable[[str], Running]]:
     """A server of a kind, started when it is first asked for."""
     started: dict[str, Running] = {}
     with ExitStack() as stack:
@@ -57,6 +58,8 @@ def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
             if kind not in started:
                 context = running(tmp_path_factory.mktemp(kind), options=["--faults"], **SERVERS[kind])
                 started[kind] = stack.enter_context(context)
+                if machine is not None:
+                    machine.accept()
             return started[kind]
 
         yield server

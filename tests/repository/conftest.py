@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -61,13 +61,15 @@ class Clone:
     root: Path
     remote: Path
     app: App
+    doors: list[Git] = field(default_factory=list)
 
     def __call__(self, *args: str, check: bool = True, **env: str) -> str:
         return git(*args, cwd=self.root, check=check, **env)
 
     @property
     def git(self) -> Git:
-        return Git.discover(self.root, os.environ)
+        self.doors.append(Git.discover(self.root, os.environ))
+        return self.doors[-1]
 
     @property
     def directory(self) -> Path:
@@ -161,14 +163,18 @@ def release(
 
 
 @pytest.fixture
-def clone_of(tmp_path: Path, remote: Path, app_path: str) -> Callable[..., Clone]:
+def clone_of(tmp_path: Path, remote: Path, app_path: str) -> Iterator[Callable[..., Clone]]:
     """Makes clones: `clone_of("name", *options, url=...)`."""
+    doors: list[Git] = []
 
     def make(name: str, *options: str, url: str | None = None) -> Clone:
         git("clone", "-q", *options, "--", url or str(remote), str(tmp_path / name), cwd=tmp_path)
-        return Clone(root=tmp_path / name, remote=remote, app=App(name="sales", path=app_path, branch="main"))
+        app = App(name="sales", path=app_path, branch="main")
+        return Clone(root=tmp_path / name, remote=remote, app=app, doors=doors)
 
-    return make
+    yield make
+    for door in doors:
+        door.close()
 
 
 @pytest.fixture

@@ -698,6 +698,7 @@ def test_a_lock_held_by_a_running_process_names_it(clone: Clone) -> None:
         file.close()
         problem = next(problem for problem in stopped_by(clone) if isinstance(problem, errors.RepositoryLocked))
         holder.kill()
+    lock.unlink()
     assert f"held by pid {holder.pid} (sleep)" in problem.message
     assert problem.hint == "wait for that program"
 
