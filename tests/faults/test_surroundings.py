@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,16 +25,21 @@ from .stage import CANARY, Stage, set_stage
 
 #: A mount of our own, which nobody else sees, and which goes with its processes.
 NAMESPACE = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+#: Root, to whom no permission is denied, without that privilege: what is another user's is so then.
+UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+STRANGERS = os.geteuid() == 0 and shutil.which(UNPRIVILEGED[0]) is not None
+needs_strangers = pytest.mark.skipif(not STRANGERS, reason="to make files another user's needs root")
 needs_mounts = pytest.mark.skipif(not NAMESPACE, reason="mounting needs root")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """`before`: a line of shell, with the clone as $1 and a free directory as $2. `said`: what the failing run must
-    say; None: it succeeds all the same."""
+    """`before`: a line of shell, with the clone as $1 and a free directory as $2. `strange`: what is another user's
+    meanwhile. `said`: what the failing run must say; None: it succeeds all the same."""
 
     name: str
     before: str = ":"
+    strange: str | None = None
     environ: Mapping[str, str | None] = field(default_factory=dict)
     said: str | None = None
     arguments: tuple[str, ...] = ()
@@ -45,6 +53,7 @@ class Fault:
 FULL = 'mount -t tmpfs -o size=4k none "$2"'
 READ_ONLY = 'mount --bind "{at}" "{at}" && mount -o remount,ro,bind "{at}"'
 NO_WRITING = r"CT\d{3}.*[Rr]ead-only"
+NOT_PERMITTED = r"CT\d{3}.*[Pp]ermission"
 #: The objects of the clone on a disk of their own, which somebody has filled.
 NO_OBJECTS = (
     "cp -a $1/.git/objects/. $2 && mount -t tmpfs -o size=900k none $1/.git/objects && cp -a $2/. $1/.git/objects && "
@@ -57,6 +66,7 @@ FAULTS = (
     Fault(name="TMPDIR is full", before=FULL, environ={"TMPDIR": "$2"}, said=r"No space left.*TMPDIR|No space left"),
     Fault(name="git's objects have no room", before=NO_OBJECTS, said=r"CT\d{3}.*No space left"),
     Fault(name="the app's directory is read-only", before=READ_ONLY.format(at="$1/app"), said=NO_WRITING),
+    Fault(name="git's objects are another user's", strange=".git/objects", said=NOT_PERMITTED),
     Fault(name="sixteen open files", before="ulimit -n 16", said=r"CT\d{3}.*(open files|Too many)"),
     Fault(name="stdout is closed", before="exec >&-"),
     Fault(name="no HOME", environ={"HOME": None}),
@@ -75,6 +85,13 @@ MORE_FAULTS = (
     Fault(name="stdout and stderr are closed", before="exec >&- 2>&-"),
     Fault(name="stdin is closed", before="exec <&-"),
     Fault(name="nobody reads", before="exec > /dev/full"),
+    Fault(
+        name="the reader goes away",
+        before="mkfifo $2/pipe && (head -n 1 < $2/pipe > /dev/null &) && exec > $2/pipe",
+    ),
+    Fault(name="the app's directory is another user's", strange="app", said=NOT_PERMITTED),
+    Fault(name="git's directory is another user's", strange=".git", said=r"CT\d{3}(.|\n)*next: .*safe\.directory"),
+    Fault(name="the checkout is another user's", strange=".", said=r"CT\d{3}(.|\n)*next: .*safe\.directory"),
     Fault(name="the report has no place", arguments=("--json", "/dev/full/report.json"), said=r"CT902"),
     Fault(name="HOME is gone", environ={"HOME": "$2/gone"}),
     Fault(name="ASCII only", environ={"PYTHONIOENCODING": "ascii"}),
@@ -123,6 +140,7 @@ def run_in(fault: Fault, stage: Stage, free: Path) -> tuple[int, str]:
         if value is not None:
             environ[name] = value.replace("$2", str(free))
     command = [sys.executable, "-m", "connect_tasks", "release", *fault.arguments]
+    command = [*(UNPRIVILEGED if fault.strange else ()), *command]
     shell = [
         "/bin/sh",
         "-c",
@@ -132,16 +150,31 @@ def run_in(fault: Fault, stage: Stage, free: Path) -> tuple[int, str]:
         str(free),
         *command,
     ]
-    done = subprocess.run(
-        ["/usr/bin/unshare", "--mount", *shell] if fault.mounts else shell,
-        cwd=stage.shop.root, env=environ, capture_output=True, text=True, errors="replace", check=False, timeout=120,
-    )  # fmt: skip
+    with owned_by_another(stage.shop.root / fault.strange if fault.strange else None):
+        done = subprocess.run(
+            ["/usr/bin/unshare", "--mount", *shell] if fault.mounts else shell,
+            cwd=stage.shop.root, env=environ, capture_output=True, text=True, errors="replace", timeout=120,
+        )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
+
+
+@contextmanager
+def owned_by_another(place: Path | None) -> Iterator[None]:
+    def give(owner: str) -> None:
+        if place is not None:
+            subprocess.run(["chown", "--recursive", "--no-dereference", owner, str(place)], check=True)
+
+    give("nobody")
+    try:
+        yield
+    finally:
+        give(str(os.geteuid()))
 
 
 def cases() -> Iterator[Any]:
     for fault in (*FAULTS, *MORE_FAULTS):
-        marks = [*([needs_mounts] if fault.mounts else []), *([pytest.mark.slow] if fault in MORE_FAULTS else [])]
+        marks = [needs_mounts] if fault.mounts else [needs_strangers] if fault.strange else []
+        marks += [pytest.mark.slow] if fault in MORE_FAULTS else []
         yield pytest.param(fault, id=fault.name, marks=marks)
 
 
