@@ -136,8 +136,11 @@ def locks(place: Path) -> list[Path]:
 
 def repositories(place: Path, levels: int) -> Iterator[Path]:
     """git's directories."""
-    with os.scandir(place) as entries:
-        below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    try:
+        with os.scandir(place) as entries:
+            below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:  # gone, or closed by the test
+        return
     for entry in below:
         if entry.name == ".git":
             yield Path(entry.path)

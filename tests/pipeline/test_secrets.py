@@ -233,10 +233,19 @@ def _no_fault_stays(secret_server: Running) -> Iterator[None]:
     call(secret_server, "DELETE", "__emulator__/fault")
 
 
+def nobody_elses(shop: Workshop) -> None:
+    """What we keep and tell in files is its owner's alone."""
+    kept = [path for path in (shop.root / ".git/connect-tasks").rglob("*.json") if path.is_file()]
+    assert {path.parent.name for path in kept} >= {"journal", "evidence"}
+    for path in (*kept, shop.root.parent / "report.json", shop.root.parent / "report.xml"):
+        assert path.stat().st_mode & 0o777 == 0o600, path
+
+
 def test_a_release_tells_nobody(shop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
-    status, report, said = run(shop, capfd)
+    status, report, said = run(shop, capfd, "--junit", str(shop.root.parent / "report.xml"))
     assert status == 0, said
     nothing_told(shop, said)
+    nobody_elses(shop)
     page = shop.page(report["url"])
     assert page == f"version {hashlib.sha256(VALUE.encode()).hexdigest()}"  # it did reach the app
     seen = [json.loads(line) for line in Path(shop.environ["DUMP"]).read_text().splitlines()]
