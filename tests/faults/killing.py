@@ -96,6 +96,7 @@ def survive(
         row = rows[-1]
         visits = stack.enter_context(visited(stage))
         for number, death in enumerate(deaths):
+            there = set(stage.scratch.rglob("*"))
             run = disturb(stage, zygote, death=death, again=number > 0)
             said.append(run.said)
             told(death, run, quiet.points[death.point])
@@ -105,7 +106,9 @@ def survive(
                 assert stage.users_work() == before, "user's work after the death"
                 assert stage.shop.git("merge-base", "--is-ancestor", head, "HEAD", ok=False) == ""
                 if death.signal in {"TERM", "INT"} and run.status >= 0:
-                    left = [str(path) for path in stage.scratch.rglob("*") if not PROBE.fullmatch(path.name)]
+                    # What a killed run before it has left may be half removed: the run after it removes the rest.
+                    new = set(stage.scratch.rglob("*")) - there
+                    left = [str(path) for path in new if not PROBE.fullmatch(path.name)]
                     assert not left, f"a run that was told to end leaves {left}, and said {run}"
             now = stage.live() if live else {}
             assert all(now[item] == bundle or stage.may_be_live(now[item]) for item, bundle in live.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,10 @@ from pathlib import Path
 #: Names a directory in which each test leaves its part of the table; table.py puts them together.
 #: (Read when this is imported: tests do not see such variables.)
 LEDGER = os.environ.get("CONNECT_TASKS_LEDGER")
+#: What was looked at, as git names it.
+_DESCRIBED = subprocess.run(
+    ["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+)
 
 
 @dataclass(kw_only=True)
@@ -50,5 +55,5 @@ class Ledger:
         if LEDGER:
             name = "".join(letter if letter.isalnum() else "-" for letter in self.title)
             rows = {fault: asdict(row) for fault, row in self.rows.items()}
-            content = {"title": self.title, "seed": self.seed, "rows": rows}
+            content = {"title": self.title, "seed": self.seed, "of": _DESCRIBED.stdout.strip(), "rows": rows}
             Path(LEDGER, f"{name}-{os.getpid()}.json").write_text(json.dumps(content, indent=1))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 FIGURES = ("runs", "lost", "duplicates", "wrong", "secrets", "failed", "visits")
+SHOWN = {"lost": "lost", "duplicates": "doubled", "wrong": "wrong", "secrets": "secrets", "failed": "other"}
 HEAD = """# Faults: what was tried, and what came of it
 
 Made by `nox -s faults` (tests/faults). A *fault* is a signal (or another way to fail) and the place where it hit:
@@ -51,13 +52,13 @@ def render(ledgers: list[Mapping[str, Any]]) -> str:
     found = merged(ledgers)
     every = [row for rows in found.values() for row in rows.values()]
     total = {name: sum(row[name] for row in every) for name in FIGURES}
+    figures = ", ".join(f"{total[name]} {word}" for name, word in SHOWN.items())
+    of = " and ".join(sorted({ledger["of"] for ledger in ledgers}))
+    seeds = ", ".join(f"{ledger['title']} {ledger['seed']}" for ledger in ledgers if ledger["seed"])
     text = [
         HEAD,
-        f"**{total['runs']} faults: {total['lost']} lost, {total['duplicates']} doubled, {total['wrong']} wrong, "
-        f"{total['secrets']} secrets, {total['failed']} other; {total['visits']:,} visits.** "
-        "Seeds (`CONNECT_TASKS_SEED` repeats one): "
-        + ", ".join(f"{ledger['title']} {ledger['seed']}" for ledger in ledgers if ledger["seed"])
-        + ".",
+        f"**{total['runs']:,} faults: {figures}; {total['visits']:,} visits.**\n",
+        f"Run on {of}. Seeds (`CONNECT_TASKS_SEED` repeats one): {seeds}.",
     ]
     for title in sorted(found):
         text += lines(title, found[title])
