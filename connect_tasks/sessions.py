@@ -90,10 +90,12 @@ def _known(name: str) -> Verb:
 
 def _several_apps() -> tuple[str, ...]:
     """Names of several configured apps; none where the configuration can't be read: our sessions will say so (T14)."""
-    from .configuration import app_names
+    from .configuration import TABLE_OF_AN_APP, app_names
+    from .repository.nested_files import nested_directories
 
+    here = Path.cwd()
     try:
-        names = app_names(Path.cwd())
+        names = app_names(here, nested_directories(here, *TABLE_OF_AN_APP, os.environ))
     except (Problem, OSError):
         return ()
     return names if len(names) > 1 else ()

@@ -162,6 +162,18 @@ def test_each_of_several_apps_has_a_release_of_its_own(project: Nox) -> None:
     assert json.loads((project.directory / "report.json").read_text())["app"] == "beta-2"
 
 
+def test_so_has_an_app_whose_table_stands_beside_it(project: Nox) -> None:
+    (project.directory / "app.py").unlink()
+    write(project.directory, "pyproject.toml", '[tool.connect-tasks]\nbranch = "main"\n')
+    for name in ("alpha", "beta", "not-added"):
+        write(project.directory / "apps" / name, "pyproject.toml", "[tool.connect-tasks]\n")
+    subprocess.run(["git", "add", "apps/alpha", "apps/beta"], cwd=project.directory, check=True)
+
+    listed = project("ours_all", "-l").listed()
+
+    assert [name for name in listed if name.startswith("release_")] == ["release_alpha", "release_beta"]
+
+
 def test_the_name_of_an_apps_release_yields_too(nox: Nox) -> None:
     tables = "\n".join(f'[tool.connect-tasks.apps.{name}]\npath = "{name}"\n' for name in ("alpha", "beta"))
     write(nox.directory, "pyproject.toml", tables)
@@ -311,7 +323,7 @@ def test_under_j_ours_run_alone_and_in_order(project: Nox) -> None:
 def test_an_interrupt_ends_nox(project: Nox, tmp_path: Path, number: signal.Signals) -> None:
     """After `session.error` nox would go on with the next session: Ctrl-C in `release` and `deploy` begins."""
     project("ours_all", "-l")
-    write(tmp_path / "bin", "git", f"#!/bin/sh\ntouch '{tmp_path}/asked'\nexec sleep 60\n")
+    write(tmp_path / "bin", "git", f"#!/bin/sh\n[ $1 = grep ] && exit 1\ntouch '{tmp_path}/asked'\nexec sleep 60\n")
     (tmp_path / "bin" / "git").chmod(0o755)
     env = environment()
     run = subprocess.Popen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -24,6 +24,10 @@ FILE = "pyproject.toml"
 TABLE: Place = ("tool", "connect-tasks")
 #: A file, and what it holds where it stands beside an app and has that app's table: see `load`.
 TABLE_OF_AN_APP = (FILE, "[tool.connect-tasks")
+#: Keys that no two apps can share.
+OF_ONE_APP = frozenset({"path", "guid", "content_name", "vanity"})
+#: Where an app without a declared entrypoint usually is: the names that rsconnect-python and Connect try.
+USUAL_MODULES = ("app", "application", "main", "api")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +54,21 @@ def load(root: Path, directories: Iterable[str] = ()) -> Config:
 
     Reads root/pyproject.toml and, for the defaults of other tools, the pyproject.toml and .posit/publish/*.toml of each
     app's directory. Each of `directories` (POSIX, below the root) may hold a pyproject.toml with a table of its own:
-    that of the app in it, unless the repository's own is that of one app (it has a `path`). Raises
+    that of the app in it, unless the repository's own is that of one app (see `_is_of_an_app`). Raises
     ConfigurationMissing; ConfigurationInvalid, or several of them in a Problems.
     """
     read = _reader(root)
     document = read(FILE)
     inner = [read(f"{directory}/{FILE}") for directory in directories]
     nested = [each for each in inner if each is not None and each.table(TABLE) is not None]
-    if document is not None and document.table((*TABLE, "path")) is not None:
-        nested = []  # the repository's own table is that of an app, and others below it are none of its concern
+    if document is not None and _is_of_an_app(document, root):
+        nested = []  # others below it are none of its concern
     if not nested and (document is None or document.table(TABLE) is None):
         message = "there is no [tool.connect-tasks] table" + ("" if document else f", and no {FILE}")
         hint = f"python -m connect_tasks init, or add the line [tool.connect-tasks] to {FILE}"
         raise ConfigurationMissing(message, where=FILE, hint=hint)
+    if document is not None and nested and (undecided := _undecided(document, root, nested)):
+        raise undecided
     problems: list[Problem] = []
     document = document or Document(FILE, "", {})
     shared, apps = _read_root(document, problems)
@@ -94,22 +100,59 @@ def for_path(root: Path, directory: str | Path) -> Config:
     return Config(root=root, apps=(app,), layers=MappingProxyType({(name, None): layers}))
 
 
-def app_names(root: Path) -> tuple[str, ...]:
-    """The names of the apps, for `nox -l`: one parse, no checks, and () when anything is wrong.
+def app_names(root: Path, directories: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names of the apps, for `nox -l`: each file is parsed, nothing is checked, and what is wrong is left out.
 
-    A noxfile must load whatever the table holds; the verbs say what is wrong with it.
+    A noxfile must load whatever the tables hold; the verbs say what is wrong with them. `directories` as of `load`.
     """
-    try:
-        document = read_document(root, FILE)
-    except ConfigurationInvalid:
-        return ()
+    read = partial(_read_if_whole, root)
+    document = read(FILE)
     table = document.table(TABLE) if document else None
-    if document is None or not isinstance(table, dict):
-        return ()
-    apps = table.get("apps", {})
-    if not apps:
+    alone = document is not None and _is_of_an_app(document, root)
+    inner = [] if alone else [read(f"{directory}/{FILE}") for directory in directories]
+    nested = [_nested_name(each) for each in inner if each is not None and each.table(TABLE) is not None]
+    apps = table.get("apps", {}) if isinstance(table, dict) else {}
+    if document is not None and isinstance(table, dict) and not apps and not nested:
         return (_first_name(_last_part(table.get("path")), document.table(("project", "name"))),)
-    return tuple(name for name in apps if rules.name(name) is None) if isinstance(apps, dict) else ()
+    names = [name for name in apps if rules.name(name) is None] if isinstance(apps, dict) else []
+    return tuple(dict.fromkeys([*names, *nested]))
+
+
+def _read_if_whole(root: Path, file: str) -> Document | None:
+    try:
+        return read_document(root, file)
+    except ConfigurationInvalid:
+        return None
+
+
+def _is_of_an_app(document: Document, root: Path) -> bool:
+    """Whether the repository's own table is that of an app: it has a key that no two can share, or what it declares
+    lies beside it. Else, where tables of apps stand below it, it holds what they share."""
+    table = document.table(TABLE)
+    if not isinstance(table, dict) or "apps" in table:
+        return False
+    if not table.keys().isdisjoint(OF_ONE_APP) or (root / "manifest.json").is_file():
+        return True
+    entrypoint = table.get("entrypoint")
+    return isinstance(entrypoint, str) and rules.plain(entrypoint) is None and _holds_module(root, entrypoint)
+
+
+def _holds_module(root: Path, entrypoint: str) -> bool:
+    path = PurePosixPath(entrypoint.partition(":")[0].replace(".", "/"))
+    return any((root / path.parent / name).is_file() for name in (f"{path.name}.py", f"{path.name}/__init__.py"))
+
+
+def _undecided(document: Document, root: Path, nested: list[Document]) -> ConfigurationInvalid | None:
+    """An app is there, and nothing says whether the table is its own or what the others share: none may vanish."""
+    table = document.table(TABLE)
+    if not isinstance(table, dict) or not table.keys().isdisjoint({"apps", "entrypoint"}):
+        return None
+    there = next((module for module in USUAL_MODULES if _holds_module(root, module)), None)
+    if there is None:
+        return None
+    message = f"is of the app in {there}.py, or holds what others share, such as {nested[0].file}: it does not say"
+    hint = 'add path = "." for the app in the root alone, or an empty [tool.connect-tasks.apps] for those below'
+    return document.problem(TABLE, message, hint)
 
 
 def _reader(root: Path) -> Read:
@@ -123,6 +166,11 @@ def _first_name(*words: object) -> str:
     The repository's directory is no candidate where a configuration exists: a clone elsewhere must give the same bytes.
     """
     return next((word for word in words if isinstance(word, str) and rules.name(word) is None), "app")
+
+
+def _nested_name(document: Document) -> str:
+    """Of the app whose table stands in its own directory."""
+    return _first_name(document.table(("project", "name")), PurePosixPath(document.file).parent.name)
 
 
 def _last_part(path: object) -> str:
@@ -155,7 +203,7 @@ def _read_nested(document: Document, problems: list[Problem]) -> Declared:
     path = PurePosixPath(document.file).parent.as_posix()
     layer = _layer(document, TABLE, TARGET_KEYS, problems, ("targets",))
     return Declared(
-        name=_first_name(document.table(("project", "name")), PurePosixPath(path).name),
+        name=_nested_name(document),
         document=document,
         place=TABLE,
         layer=replace(layer, values={**layer.values, "path": path}),

@@ -68,7 +68,7 @@ def _configured(git: Git, app: App, commit: str, place: Path) -> App | None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(contents[oid])
     try:
-        return resolve(load(place), app.name, app.target, {})
+        return resolve(load(place, [app.path] if app.path != "." else []), app.name, app.target, {})
     except Problem:
         return None
 

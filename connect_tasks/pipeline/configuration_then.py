@@ -11,6 +11,8 @@ from ..errors import Problem
 from ..repository.git import Git
 
 FILE = "pyproject.toml"
+#: An app with a table of its own, which says nothing: what is read of it is what the repository's file says to all.
+BESIDE, AN_APP = "an-app-with-a-table-of-its-own", "[tool.connect-tasks]\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +45,17 @@ class ConfiguredThen:
             return None
         if blob not in self._configs:
             place = self.scratch()
+            (place / BESIDE).mkdir()
             (place / FILE).write_bytes(self.git.read([blob])[blob])
+            (place / BESIDE / FILE).write_text(AN_APP, encoding="utf-8")
             try:
-                self._configs[blob] = load(place)
+                self._configs[blob] = load(place, [BESIDE])
             except Problem:
                 self._configs[blob] = None
         return self._configs[blob]
 
 
 def _of(config: Config, app: App) -> App | None:
-    """The app by its directory and target; None where its table stands beside it."""
-    places = config.on_targets if app.target else config.apps
-    return next((one for one in places if (one.path, one.target) == (app.path, app.target)), None)
+    """The app by its directory and target; where its table stands elsewhere, what the file says to all of those."""
+    places = {one.path: one for one in (*config.apps, *config.on_targets) if one.target == app.target}
+    return places.get(app.path, places.get(BESIDE))

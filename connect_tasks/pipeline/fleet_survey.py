@@ -12,31 +12,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..configuration import App
-from ..errors import NoCommits, Problem, RepositoryAddressMissing, UsageWrong
+from ..errors import NoCommits, Problem, UsageWrong
 from ..repository.git import Git, Head, at
 from ..repository.git_status import Changes
 from ..repository.repository_survey import Contact, ask_remote, remote_problems, tracked_branches
-from ..server.clone_address import clone_address
-from ..server.connect import Connect, ContentItem
-from ..server.server_drift import declared_fields
-from ..server.server_survey import content_name
 from ..world import World
-from .bundle_commits import BundleCommits
 from .configuration_then import ConfiguredThen
+from .fleet_live import Listed, Live, fetch_missing, find_lives, list_servers, listed_differences
 from .standstill import Record, asks_for_more, digest_of, digest_of_shared, read_record, shared_places
 
-#: Reads of single bundles at a time, where a server is seen for the first time.
-PARALLEL_READS = 8
 NO_CHANGES = Changes()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Live:
-    """What is live of an app. `commit` None: the server does not say of which commit."""
-
-    item: ContentItem
-    commit: str | None
-    url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +45,6 @@ class Fleet:
     changes: Mapping[str, Changes] = field(default_factory=dict)  # of the work tree, by an app's directory
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Server:
-    """One server's items, by guid and by owner's own name."""
-
-    connect: Connect
-    items: Mapping[str, ContentItem]
-    named: Mapping[str, ContentItem]
-
-
 def survey_fleet(apps: Sequence[App], world: World) -> Fleet:
     """Find the apps that changed: since what is live, or with `--changed-since` since that. Raises `NoCommits`,
     `UsageWrong`."""
@@ -81,8 +57,8 @@ def survey_fleet(apps: Sequence[App], world: World) -> Fleet:
     with ThreadPoolExecutor(3) as pool:
         status = pool.submit(world.git.changes)
         asked = pool.submit(_contacts, apps, world.git, head)
-        servers, without = _servers(apps, world)
-        contacts, changes = asked.result(), _by_directory(apps, status.result())
+        servers, without = list_servers(apps, world)
+        contacts, changes = asked.result(), by_directory(apps, status.result())
     findings = {id(app): Finding(app=app, problem=without[id(app)]) for app in apps if id(app) in without}
     for app in apps:
         problem = contacts[app.remote].problem
@@ -113,37 +89,7 @@ def _contacts(apps: Sequence[App], git: Git, head: Head) -> dict[str, Contact]:
     return contacts
 
 
-def _servers(apps: Sequence[App], world: World) -> tuple[dict[int, _Server], dict[int, Problem]]:
-    """The server of each app (by its id()), each asked once; or the problem with it."""
-    asked: dict[int, _Server | Problem] = {}
-    of: dict[int, _Server] = {}
-    problems: dict[int, Problem] = {}
-    for app in apps:
-        try:
-            connect = world.connect(app)
-        except Problem as problem:
-            problems[id(app)] = problem
-            continue
-        if id(connect) not in asked:
-            try:
-                asked[id(connect)] = _listed(connect)
-            except Problem as problem:
-                asked[id(connect)] = problem
-        found = asked[id(connect)]
-        if isinstance(found, Problem):
-            problems[id(app)] = found
-        else:
-            of[id(app)] = found
-    return of, problems
-
-
-def _listed(connect: Connect) -> _Server:
-    user, items = connect.user(), connect.list_content()
-    named = {item.name: item for item in items if item.owner == user.guid}
-    return _Server(connect=connect, items={item.guid: item for item in items}, named=named)
-
-
-def _by_directory(apps: Iterable[App], changes: Changes) -> dict[str, Changes]:
+def by_directory(apps: Iterable[App], changes: Changes) -> dict[str, Changes]:
     """The work tree's changes of each app that has some."""
     if changes == NO_CHANGES:
         return {}
@@ -166,14 +112,14 @@ def _compared(
     apps: Sequence[App],
     world: World,
     head: Head,
-    servers: Mapping[int, _Server],
+    servers: Mapping[int, Listed],
     contacts: Mapping[str, Contact],
     changes: Mapping[str, Changes],
 ) -> list[Finding]:
     git = world.git
     records = {id(app): read_record(app, git) for app in apps}
-    lives = _lives(apps, world, servers, records)
-    _fetch_missing(git, {(app.remote, lives[id(app)].commit) for app in apps if id(app) in lives})
+    lives = find_lives(apps, world, servers, records)
+    fetch_missing(git, {(app.remote, lives[id(app)].commit) for app in apps if id(app) in lives})
     tips = {id(app): contacts[app.remote].tips.get((tracked_branches(app, head) or ("",))[-1]) for app in apps}
     names: list[str] = []
     for app in apps:
@@ -192,66 +138,6 @@ def _compared(
         because = because or (_configured(app, live, records[id(app)], world, then, servers[id(app)]) if live else None)
         findings.append(Finding(app=app, because=because, live=live))
     return findings
-
-
-def _lives(
-    apps: Sequence[App], world: World, servers: Mapping[int, _Server], records: Mapping[int, Record | None]
-) -> dict[int, Live]:
-    """What is live of each app; what is not remembered is asked for, in parallel, and remembered."""
-    addresses = {remote: world.git.remote_url(remote) or "" for remote in {app.remote for app in apps}}
-    items: dict[int, ContentItem] = {}
-    for app in apps:
-        item = _item(app, servers[id(app)], records[id(app)], addresses[app.remote])
-        if item is not None and item.bundle is not None:
-            items[id(app)] = item
-    commits: dict[int, str | None] = {}
-    for connect in {id(servers[key].connect): servers[key].connect for key in items}.values():
-        known = BundleCommits.of(world.cache, connect.url)
-        remembered = known.read()
-        mine = [key for key in items if servers[key].connect is connect]
-        for key in mine:
-            record = records[key]
-            ours = record.ship if record is not None and record.bundle == items[key].bundle else None
-            commits[key] = ours or remembered.get(str(items[key].bundle))
-        unknown = [key for key in mine if commits[key] is None]
-        with ThreadPoolExecutor(PARALLEL_READS) as pool:
-            heard = list(pool.map(partial(_ask_commit, connect), [items[key] for key in unknown]))
-        commits.update(zip(unknown, heard, strict=True))
-        known.add({str(items[key].bundle): commit for key in mine if (commit := commits[key]) is not None})
-    return {
-        app: Live(item=item, commit=commits[app], url=servers[app].connect.page_url(item.guid))
-        for app, item in items.items()
-    }
-
-
-def _item(app: App, server: _Server, record: Record | None, remote_url: str) -> ContentItem | None:
-    """The app's item, by what is certain: a whole survey finds the others."""
-    if app.guid or record is not None:
-        return server.items.get(app.guid or (record.guid if record else ""))
-    try:
-        return server.named.get(content_name(app, app.repository or clone_address(remote_url)))
-    except RepositoryAddressMissing:
-        return None
-
-
-def _ask_commit(connect: Connect, item: ContentItem) -> str | None:
-    try:
-        return next((one.source_commit for one in connect.bundles(item.guid) if one.id == item.bundle), None)
-    except Problem:
-        return None
-
-
-def _fetch_missing(git: Git, wanted: set[tuple[str, str | None]]) -> None:
-    """Live commits that a shallow clone lacks, in one exchange for each remote. What stays missing counts as
-    changed."""
-    names = {f"{commit}^{{commit}}": (remote, commit) for remote, commit in wanted if commit}
-    missing: dict[str, list[str]] = {}
-    for name, oid in git.look_up_all(names).items():
-        if oid is None:
-            remote, commit = names[name]
-            missing.setdefault(remote, []).append(commit)
-    for remote, commits in missing.items():
-        git.run_remote("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote, *commits)
 
 
 def _here(app: App, head: Head, changes: Changes) -> str | None:
@@ -288,13 +174,12 @@ def _there(
 
 
 def _configured(
-    app: App, live: Live, record: Record | None, world: World, then: ConfiguredThen, server: _Server
+    app: App, live: Live, record: Record | None, world: World, then: ConfiguredThen, server: Listed
 ) -> str | None:
     """By the configuration, now and when the live commit was released. A link or a variable that was changed by hand
     is no change of the app: `status` shows it."""
-    for key, value in declared_fields(app).items():
-        if live.item.fields.get(key) != value:
-            return f"{key} on the server is not as declared"
+    for difference in listed_differences(app, live.item, server):
+        return f"{difference.of} on the server is not as declared"
     if record is not None and record.bundle == live.item.bundle:
         return None if record.digest == digest_of(app, server.connect.url, world.environ) else "its settings changed"
     return None if then.same(app, str(live.commit)) else "its settings changed"

@@ -16,6 +16,7 @@ from .git_calls import REMOTE_TIMEOUT
 from .git_messages import failed, unreachable
 from .git_objects import GitObjects
 from .git_status import Changes, read_status
+from .nested_files import directories_of, grep_for_files
 from .tree import Blob
 
 
@@ -76,10 +77,7 @@ class Git(GitObjects):
     def directories_with(self, file: str, text: str) -> tuple[str, ...]:
         """The directories below the root whose tracked `file` holds `text` in the work tree, in one call however many
         there are."""
-        options = ("--files-with-matches", "--null", "--no-color", "--full-name", "--fixed-strings", "--max-depth=-1")
-        found = self.run("grep", *options, "-e", text, "--", f":(top,glob)*/**/{file}")  # status 1: there are none
-        paths = os.fsdecode(found.stdout).split("\0")[:-1]
-        return tuple(sorted(path.rpartition("/")[0] for path in paths))
+        return directories_of(self.run(*grep_for_files(file, text)).stdout)  # status 1: there are none
 
     @property
     def index_file(self) -> Path:

@@ -42,6 +42,8 @@ __all__ = [
 TASK_WAIT = 1
 #: Connect's own number for "git support is disabled".
 GIT_IS_OFF = 145
+#: And for "unknown include option".
+UNKNOWN_INCLUDE = 161
 
 
 class Connect(ConnectCalls):
@@ -84,6 +86,15 @@ class Connect(ConnectCalls):
         wanted = {"name": name, "owner_guid": owner}
         params = {key: value for key, value in wanted.items() if value is not None}
         return self._many("v1/content", ContentItem.of, params=params)
+
+    def list_with_vanity(self) -> tuple[tuple[ContentItem, ...], bool]:
+        """All items, with `vanity_url` among the fields of those that have one; False: this server can't tell."""
+        try:
+            return self._many("v1/content", ContentItem.of, params={"include": "vanity_url"}), True
+        except ServerRefused as error:
+            if error.api_code != UNKNOWN_INCLUDE:  # servers before 2024.06.0
+                raise
+            return self.list_content(), False
 
     def create_content(self, name: str, fields: Json) -> ContentItem:
         return self._one("POST", "v1/content", ContentItem.of, json={"name": name, **fields})

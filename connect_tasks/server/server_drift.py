@@ -8,7 +8,7 @@ live, and at each one since. A value that none of those says was set by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,7 +54,7 @@ def differences(app: App, facts: ServerFacts, configured: Sequence[App] = ()) ->
     if facts.content is None:
         return ()
     return (
-        *_of_fields(app, facts, configured),
+        *field_differences(app, facts.content.fields, facts.vanity, configured),
         *_of_link(app, facts, configured),
         *_of_polling(app, facts),
         *_of_variables(app, facts, configured),
@@ -76,8 +76,10 @@ def vanity_path(path: str) -> str:
     return f"/{path.strip('/')}/"
 
 
-def _of_fields(app: App, facts: ServerFacts, configured: Sequence[App]) -> Iterator[Difference]:
-    held = facts.content.fields if facts.content else {}
+def field_differences(
+    app: App, held: Mapping[str, object], vanity: str | None, configured: Sequence[App] = ()
+) -> Iterator[Difference]:
+    """Of what the server says of the item itself (`held`, by the API's names), and of its own path."""
     for field, wanted in declared_fields(app).items():
         earlier = [declared_fields(then).get(field) for then in configured]
         if held.get(field) != wanted:
@@ -85,8 +87,8 @@ def _of_fields(app: App, facts: ServerFacts, configured: Sequence[App]) -> Itera
     if app.vanity is not None:
         wanted = vanity_path(app.vanity)
         earlier = [None if then.vanity is None else vanity_path(then.vanity) for then in configured]
-        if facts.vanity != wanted:
-            yield Difference(of=VANITY, found=facts.vanity, wanted=wanted, by_hand=_by_hand(facts.vanity, earlier))
+        if vanity != wanted:
+            yield Difference(of=VANITY, found=vanity, wanted=wanted, by_hand=_by_hand(vanity, earlier))
 
 
 def _by_hand(found: object, earlier: Sequence[object]) -> bool:

@@ -590,6 +590,15 @@ def test_app_names_never_raises(tmp_path: Path) -> None:
     assert app_names(write(tmp_path, "[tool\n")) == ()
 
 
+def test_app_names_of_tables_beside_the_apps(tmp_path: Path) -> None:
+    write(tmp_path, "[tool.connect-tasks]\n[tool.connect-tasks.apps.sales]\npath = 'x'\n")
+    write(tmp_path, '[project]\nname = "stock"\n[tool.connect-tasks]\n', "apps/one/pyproject.toml")
+    write(tmp_path, "[tool.connect-tasks]\n", "apps/two/pyproject.toml")
+    write(tmp_path, "[project]\n", "lib/pyproject.toml")
+    write(tmp_path, "[tool\n", "broken/pyproject.toml")
+    assert app_names(tmp_path, ["apps/one", "apps/two", "broken", "gone", "lib"]) == ("sales", "stock", "two")
+
+
 # tables in the apps' own directories ----------------------------------------------------------------------------------
 
 
@@ -610,6 +619,41 @@ def test_tables_in_several_files(tmp_path: Path) -> None:
 def test_tables_in_several_files_need_none_in_the_root(tmp_path: Path) -> None:
     write(tmp_path, "[tool.connect-tasks]\n", "apps/one/pyproject.toml")
     assert [app.path for app in load(tmp_path, ["apps/one"]).apps] == ["apps/one"]
+
+
+@pytest.mark.parametrize(
+    ("table", "beside"),
+    [
+        ('path = "."\n', "notes.txt"),
+        ('guid = "8f6b1f4e-6a0a-4b7e-9a55-0d5f6f1f7b11"\n', "notes.txt"),
+        ("", "manifest.json"),
+        ('entrypoint = "site.wsgi:app"\n', "site/wsgi.py"),
+        ('entrypoint = "web"\n', "web/__init__.py"),
+    ],
+)
+def test_a_table_of_an_app_in_the_root_leaves_those_below_alone(tmp_path: Path, table: str, beside: str) -> None:
+    write(tmp_path, f"[tool.connect-tasks]\n{table}")
+    write(tmp_path, "", beside)
+    write(tmp_path, "[tool.connect-tasks]\n", "examples/one/pyproject.toml")
+    assert [app.path for app in load(tmp_path, ["examples/one"]).apps] == ["."]
+    assert app_names(tmp_path, ["examples/one"]) == ("app",)
+
+
+def test_an_app_in_the_root_does_not_vanish_in_silence(tmp_path: Path) -> None:
+    """Nothing says whether the root's table is of the app beside it, or what the one below shares."""
+    write(tmp_path, '[tool.connect-tasks]\nbranch = "main"\n')
+    write(tmp_path, "", "main.py")
+    write(tmp_path, "[tool.connect-tasks]\n", "apps/one/pyproject.toml")
+    with pytest.raises(
+        ConfigurationInvalid, match=r"is of the app in main\.py, or .* apps/one/pyproject\.toml"
+    ) as caught:
+        load(tmp_path, ["apps/one"])
+    assert caught.value.where == "pyproject.toml:1"
+    assert load(tmp_path).apps[0].path == "."
+    write(tmp_path, '[tool.connect-tasks]\nbranch = "main"\npath = "."\n')
+    assert [app.path for app in load(tmp_path, ["apps/one"]).apps] == ["."]
+    write(tmp_path, '[tool.connect-tasks]\nbranch = "main"\n[tool.connect-tasks.apps]\n')
+    assert [(app.path, app.branch) for app in load(tmp_path, ["apps/one"]).apps] == [("apps/one", "main")]
 
 
 def test_what_is_wrong_in_several_files(tmp_path: Path) -> None:

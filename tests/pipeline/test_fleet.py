@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import BARE_APP, BARE_TEST, Workshop
+from .hands import call
 from .test_plan import state_of
 
 NAMES = ("desk", "lamp", "shop", "till")
@@ -242,6 +243,25 @@ def test_an_unreachable_server_is_said_once(pair: Workshop) -> None:
     assert ran.said.count("CT702: ") == 1
 
 
+def test_what_the_list_shows_of_drift_is_seen(pair: Workshop) -> None:
+    """Settings and the item's own path, in the same two calls; link and variables cost a call for each app."""
+    own = f"v-{pair.name[-6:]}"
+    pair.write(
+        "pyproject.toml", (pair.root / "pyproject.toml").read_text() + f'title = "The lamp"\nvanity = "/{own}/"\n'
+    )
+    pair.commit("lamp has a title and a path")
+    first = pair.run("release")
+    assert first.status == 0, first.said
+    assert json.loads(pair.process("plan", "--matrix", "json").stdout) == []
+    guid = first.report["apps"][1]["url"].rstrip("/").rsplit("/", 1)[-1]
+    call(pair, "PUT", f"v1/content/{guid}/vanity", {"path": f"/{own}-moved/"})
+    seen = len(fetched(pair))
+    (row,) = json.loads(pair.process("plan", "--matrix", "json").stdout)
+    assert (row["app"], row["because"]) == ("lamp", "vanity on the server is not as declared")
+    api = [one for one in fetched(pair)[seen:] if "/__api__/" in one]
+    assert api == ["GET /__api__/v1/user", "GET /__api__/v1/content"]
+
+
 def test_tables_beside_the_apps_are_found(workshop: Workshop) -> None:
     """No list of apps anywhere: each has a table of its own, and what stands in the root's is shared."""
     estate = make_estate(workshop, NAMES[:2])
@@ -252,3 +272,18 @@ def test_tables_beside_the_apps_are_found(workshop: Workshop) -> None:
     estate.commit("tables of their own")
     matrix = json.loads(estate.process("plan", "--matrix", "json").stdout)
     assert [(row["app"], row["path"]) for row in matrix] == [("desk", "apps/desk"), ("lamp", "apps/lamp")]
+    first = estate.run("release")
+    assert first.status == 0, first.said
+    again = results(estate.run("release").report)
+    assert again == {"desk": "noop", "lamp": "noop"}
+    for record in (estate.root / ".git/connect-tasks/released").iterdir():
+        record.unlink()  # as in another clone
+    estate.write("pyproject.toml", SHARED + "\n[tool.other]\nkey = 1\n")
+    estate.commit("not for them")
+    assert json.loads(estate.process("plan", "--matrix", "json").stdout) == []
+    guid = first.report["apps"][1]["url"].rstrip("/").rsplit("/", 1)[-1]
+    call(estate, "PATCH", f"v1/content/{guid}", {"title": "By hand"})
+    assert [row["app"] for row in json.loads(estate.process("plan", "--matrix", "json").stdout)] == ["lamp"]
+    ran = estate.run("release", "--app", "lamp")
+    assert "title is 'By hand' on the server, not 'The lamp' (changed by hand)" in ran.said
+    assert call(estate, "GET", f"v1/content/{guid}")["title"] == "By hand"
