@@ -15,7 +15,7 @@ from pathlib import Path
 from .arguments import Options
 from .calling import Spelling, respell
 from .computer_failures import computer_refused
-from .configuration import TABLE_OF_AN_APP, TARGET, App, for_path, load, resolve, resolve_all, resolve_every
+from .configuration import TABLE_OF_AN_APP, TARGET, App, Config, for_path, load, resolve, resolve_all, resolve_every
 from .console import Console
 from .content.evidence import EvidenceStore
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
@@ -101,7 +101,8 @@ def _run_apps(
     git: Git,
     place: Path,
 ) -> None:
-    apps = _select(verb, options, git, directory, environ)
+    config = _configuration(options, git, directory)
+    apps = _select(verb, options, config, environ)
     secrets = [Secret(environ[name]) for app in apps for name in app.env if environ.get(name)]
     redact.add(*secrets)
     hide_from_github(secrets, environ, console)
@@ -116,6 +117,7 @@ def _run_apps(
         evidence=_evidence(options, git),
         connect=partial(_connect, environ=environ, redact=redact),
         options=options,
+        several_apps=len(config.apps) > 1,
     )
     if verb.at_once:
         reports += [Report(verb=verb.name, app=app.name, target=app.target) for app in apps]
@@ -164,11 +166,13 @@ def _run_alone(
     _do(_deed(verb), options, environ, directory, console, report, failing=[report])
 
 
-def _select(verb: Verb, options: Options, git: Git, directory: Path, environ: Mapping[str, str]) -> tuple[App, ...]:
+def _configuration(options: Options, git: Git, directory: Path) -> Config:
     if options.path is None:
-        config = load(git.root, git.directories_with(*TABLE_OF_AN_APP))
-    else:
-        config = for_path(git.root, directory / options.path)
+        return load(git.root, git.directories_with(*TABLE_OF_AN_APP))
+    return for_path(git.root, directory / options.path)
+
+
+def _select(verb: Verb, options: Options, config: Config, environ: Mapping[str, str]) -> tuple[App, ...]:
     if verb.every_target and not (options.target or environ.get(TARGET)):
         return resolve_every(config, options.app, environ)
     if options.app is None and verb.several_apps:

@@ -275,8 +275,10 @@ VERBS: tuple[Verb, ...] = (
         summary="Say how far the app has come: work tree, committed, pushed, fetched, live; in sync, healthy.",
         manual="One line for each app and target. In sync: the live commit holds the app as HEAD does, and the item on "
         "the server is as configured. Reads, and changes nothing. Exit code 0: in sync and healthy; 2: changes are "
-        "pending, or somebody changed the item by hand; 3: live but unhealthy.",
+        "pending, or somebody changed the item by hand; 3: live but unhealthy. Of more than ten places those in sync "
+        "are told by one list for all: pages unseen, links and variables not read; --app and --wait look at all.",
         deed="status:status",
+        at_once=True,
         own=(
             _argument(
                 "--wait",

@@ -19,7 +19,8 @@ from .server.connect import Connect
 class World:
     """One run of one verb. `scratch` vanishes with it, `cache` stays; `connect` makes the door to an app's server.
 
-    `passing`: it is a rehearsal, whose repository and server vanish too.
+    `passing`: it is a rehearsal, whose repository and server vanish too. `several_apps`: the repository has, of which
+    this run may be about one.
     """
 
     git: Git
@@ -31,6 +32,7 @@ class World:
     connect: Callable[[App], Connect]
     options: Options
     passing: bool = False
+    several_apps: bool = False
 
     @property
     def index(self) -> Path | None:

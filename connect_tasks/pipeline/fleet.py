@@ -69,7 +69,7 @@ def find_changed(
 
     `settle`: finish what a killed run left in this clone (a plan must not).
     """
-    shared = replace(world, connect=_one_for_each_server(world.connect))
+    shared = replace(world, connect=one_for_each_server(world.connect))
     whole = Report(verb="release")
     with world.console.stage(whole, "facts") as stage:
         fleet = survey_fleet(apps, shared)
@@ -126,7 +126,7 @@ def _note_unchanged(finding: Finding, report: Report) -> None:
         report.bundle, report.url = live.item.bundle, live.url
 
 
-def _one_for_each_server(connect: Callable[[App], Connect]) -> Callable[[App], Connect]:
+def one_for_each_server(connect: Callable[[App], Connect]) -> Callable[[App], Connect]:
     """One door for all apps of a server: its settings are asked for once, its connections are used again."""
     doors: dict[tuple[str | None, str | None], Connect] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from ..configuration import TABLE_OF_AN_APP, App, app_names
+from ..configuration import App
 from ..world import World
 
 
@@ -12,7 +12,7 @@ def next_command(app: App, world: World, verb: str, *arguments: str) -> str:
     """`nox -s VERB` for this app on this target: without `--app` a verb may move every app of the repository."""
     options = world.options
     which = ["--path", options.path] if options.path else []
-    if not which and len(app_names(world.git.root, world.git.directories_with(*TABLE_OF_AN_APP))) > 1:
+    if not which and world.several_apps:
         which = ["--app", app.name]
     target = ["--target", app.target] if app.target else []
     words = [*which, *target, *arguments]

@@ -64,6 +64,7 @@ class LiveState:
     differences: tuple[Difference, ...]
     sick: str | None  # what is wrong with the live page
     url: str | None
+    visited: bool = True  # else its page's health is not known
 
     @property
     def sync(self) -> Sync:
@@ -79,6 +80,8 @@ class LiveState:
     def health(self) -> str:
         if self.bundle is None:
             return "-"
+        if not self.visited:
+            return "unseen"
         return "unhealthy" if self.sick else "healthy"
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..configuration import App
@@ -22,6 +23,8 @@ from ..world import World
 
 #: The first pause between two looks, and the longest, in seconds.
 PAUSE, LONGEST_PAUSE = 0.5, 10.0
+#: Apps that are looked at one by one: with their link, their variables, and a visit of their page.
+WHOLE = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,46 @@ class Here:
     pushed: str | None
 
 
-def status(app: App, world: World, report: Report) -> None:
-    """Print one line. Raises `NotInSync` (exit code 2) or `LiveUnhealthy` (3), with `--wait` only after that time."""
+def status(apps: Sequence[App], world: World, reports: Sequence[Report]) -> None:
+    """Print a line for each app and target. Their errors are `NotInSync` (exit code 2) and `LiveUnhealthy` (3), with
+    `--wait` only after that time.
+
+    Of more than `WHOLE` of them what can be asked for all at once is asked first, and only the first `WHOLE` of those
+    that are not in sync are looked at like single ones: calls, and visits that wake apps, do not grow with the estate.
+    """
+    if len(apps) <= WHOLE or world.options.wait is not None:
+        for app, report in zip(apps, reports, strict=True):
+            _attempt(app, world, report)
+        return
+    from ..pipeline.fleet_status import look_at_all
+
+    with recorded(reports[0], "status"):
+        states, notes = look_at_all(apps, world)
+    for note in notes:
+        reports[0].notes.append(note)
+        world.console.note(note)
+    left = WHOLE
+    for app, report, state in zip(apps, reports, states, strict=True):
+        if isinstance(state, Problem):
+            report.fail(state)
+        elif state.sync is Sync.IN_SYNC or left == 0:
+            _tell(app, world, report, state)
+        else:
+            left -= 1
+            _attempt(app, world, report)
+    unseen = sum(report.state is not None and report.state["health"] == "unseen" for report in reports)
+    world.console.note(f"{unseen} pages were not visited, their links and variables not read: --app NAME does both")
+
+
+def _attempt(app: App, world: World, report: Report) -> None:
+    """One app: its problem is on its own account."""
+    try:
+        _look_whole(app, world, report)
+    except Problem as problem:
+        report.fail(problem)
+
+
+def _look_whole(app: App, world: World, report: Report) -> None:
     wait = world.options.wait
     if wait is None:
         with recorded(report, "status"):
@@ -45,13 +86,18 @@ def status(app: App, world: World, report: Report) -> None:
         with world.console.stage(report, "wait") as stage:
             state = _wait(app, world, report, wait)
             stage.detail = f"{state.sync}, {state.health}"
+    _tell(app, world, report, state)
+
+
+def _tell(app: App, world: World, report: Report, state: LiveState) -> None:
+    """The line, the report, and what is wrong."""
     report.state = state.as_json()
     report.commit, report.pushed = state.committed.commit, state.pushed.commit
     report.bundle, report.live_commit, report.url = state.bundle, state.live.commit, state.url
     world.console.line(str(state))
     problem = _problem(app, world, state)
     if problem is not None:
-        raise problem
+        report.fail(problem)
 
 
 def _wait(app: App, world: World, report: Report, seconds: float) -> LiveState:

@@ -43,35 +43,64 @@ def seeded(place: Path, home: Path, count: int, *, files: int) -> Iterator[Works
         yield workshop
 
 
-def counted(workshop: Workshop, place: Path) -> int:
-    """The git processes of a warm `plan`, counted by a git in front of git on the path."""
-    log, front = place / "calls", place / "front"
-    front.mkdir()
+def counted(workshop: Workshop, place: Path, verb: str = "plan", *, status: int = 0) -> tuple[int, list[str]]:
+    """The git processes of a warm run, counted by a git in front of git on the path; what the server heard."""
+    log, front = place / f"calls-{verb}", place / f"front-{verb}"
+    front.mkdir(exist_ok=True)
+    log.unlink(missing_ok=True)
+    seen = len(fetched(workshop))
     git = shutil.which("git", path=workshop.environ["PATH"])
     (front / "git").write_text(f'#!/bin/sh\necho "$1" >> {log}\nexec {git} "$@"\n')
     (front / "git").chmod(0o755)
     before = workshop.environ["PATH"]
     workshop.environ["PATH"] = f"{front}{os.pathsep}{before}"
     try:
-        done = workshop.process("plan")
+        done = workshop.process(verb)
     finally:
         workshop.environ["PATH"] = before
-    assert done.returncode == 0, done.stdout + done.stderr
-    return len(log.read_text().splitlines())
+    assert done.returncode == status, done.stdout + done.stderr
+    return len(log.read_text().splitlines()), [call for call in fetched(workshop)[seen:] if "/git/" not in call]
 
 
 def test_what_stands_still_costs_nothing_of_its_own(tmp_path: Path, private_home: Path) -> None:
-    costs = []
-    for count in (2, 12):
+    costs, states = [], []
+    for count in (11, 22):
         with seeded(tmp_path / str(count), private_home, count, files=7) as workshop:
             cold = workshop.run("plan")
             assert results(cold.report) == dict.fromkeys(results(cold.report), "noop"), cold.said
             assert len(cold.report["apps"]) == count
-            seen = len(fetched(workshop))
-            processes = counted(workshop, tmp_path / str(count))
-            costs.append((processes, [call for call in fetched(workshop)[seen:] if "/__api__/" in call]))
+            costs.append(counted(workshop, tmp_path / str(count)))
+            states.append(counted(workshop, tmp_path / str(count), "status"))
     assert costs[0] == costs[1]
-    assert costs[0][1] == ["GET /__api__/v1/user", "GET /__api__/v1/content"]
+    assert states[0] == states[1]
+    assert costs[0][1] == states[0][1] == ["GET /__api__/v1/user", "GET /__api__/v1/content"]
+
+
+def test_the_state_of_many(tmp_path: Path, private_home: Path) -> None:
+    """Those in sync by one list, the others like single ones: another setting, a pending change, a sick page."""
+    with seeded(tmp_path / "estate", private_home, 14, files=7) as workshop:
+        table = (workshop.root / "pyproject.toml").read_text()
+        titled = "[tool.connect-tasks.apps.app005]\n"
+        workshop.write("pyproject.toml", table.replace(titled, f'{titled}title = "Five"\n'))
+        workshop.commit("a title")
+        change_app(workshop.root, "app003", 2)
+        (workshop.root / "apps/app007/notes.txt").write_text("mine\n")
+        change_app(workshop.root, "app011", 2)
+        workshop.git("commit", "--quiet", "--message", "app003", "apps/app003")
+        ran = workshop.run("status")
+        told = {one["app"]: one for one in ran.report["apps"]}
+        states = {name: one["state"] for name, one in told.items()}
+        good = {name for name, state in states.items() if (state["sync"], state["health"]) == ("in sync", "unseen")}
+        assert good == set(states) - {"app003", "app005"}
+        assert (states["app003"]["sync"], states["app005"]["sync"]) == ("pending", "drift")
+        assert states["app005"]["differences"] == ["title is absent on the server, not 'Five'"]
+        assert states["app003"]["health"] == "unhealthy"  # its page was visited: the estate's bundles hold nothing
+        assert states["app011"]["work_tree"] == {"changed": ["app.py"], "untracked": []}
+        assert states["app007"]["work_tree"] == {"changed": [], "untracked": ["notes.txt"]}
+        assert "nox -s rollback -- --app app003 " in told["app003"]["error"]["hint"]
+        assert "12 pages were not visited" in ran.said
+        assert ran.status == 3
+        assert workshop.run("status", "--app", "app001").report["state"]["health"] == "unhealthy"
 
 
 @pytest.mark.slow
@@ -83,6 +112,9 @@ def test_five_hundred_apps(tmp_path: Path, private_home: Path) -> None:
         assert (planned.status, len(planned.report["apps"])) == (0, 500), planned.said
         assert "   ok 500\n" in planned.said
         assert workshop.run("check").status == 0
+        processes, calls = counted(workshop, tmp_path, "status")
+        assert processes < 20
+        assert calls == ["GET /__api__/v1/user", "GET /__api__/v1/content"]
         for name in ("app003", "app499"):
             change_app(workshop.root, name, 2)
         workshop.commit("two of five hundred")
