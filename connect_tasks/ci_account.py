@@ -95,11 +95,16 @@ def _details(report: Told, of: str) -> Iterator[str]:
             yield f"<br>next: {_cell(problem['hint'])}"
     if report["stages"]:
         yield from ("", f"<details><summary>Stages{_cell(of)}</summary>", "")
-        yield from ("| stage | | seconds | |", "|---|---|--:|---|")
+        yield from ("| stage | | seconds | last run | |", "|---|---|--:|--:|---|")
         for stage in report["stages"]:
-            mark = _MARKS[stage["result"]]
-            yield f"| {stage['name']} | {mark} | {stage['seconds']:.2f} | {_cell(stage['detail'])} |"
+            yield _timed(stage["name"], _MARKS[stage["result"]], stage, _cell(stage["detail"]))
+        yield _timed("server", "", report["server"], "of that: waiting for Connect")
         yield from ("", "</details>")
+
+
+def _timed(name: str, mark: str, times: Told, text: str) -> str:
+    before = "" if times["before"] is None else f"{times['before']:.2f}"
+    return f"| {name} | {mark} | {times['seconds']:.2f} | {before} | {text} |"
 
 
 def _problems(report: Told) -> Sequence[Told]:

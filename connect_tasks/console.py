@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 HEARTBEAT = 30.0
 #: Lines of somebody else's that were only flashed on the live line, and are shown after all when their stage fails.
 TAIL = 20
+#: Seconds of the server's share that are worth a line.
+NOTEWORTHY = 0.05
 #: Apps of a run that are all listed in the recap.
 LISTED = 30
 _MARKS = {Result.OK: "✓", Result.NOOP: "·", Result.CHANGED: "✓", Result.FAILED: "✗"}
@@ -80,7 +82,7 @@ class Console:
             explained = True  # whoever catches it shows it, once
             raise
         finally:
-            self._over(report.stages[-1], explained=explained)
+            self._over(report, report.stages[-1], explained=explained)
 
     def log(self, text: str) -> None:
         """Lines of somebody else's: the server's task, a test runner, git."""
@@ -161,18 +163,27 @@ class Console:
             self._write(f"   {_counted(reports)}")
             return
         for report in reports:
+            if report.server.seconds >= NOTEWORTHY and report.stages:
+                self._timed(report, "  ", report.servers_share, "of that: waiting for Connect")
             if report.error is None and report.live_commit and report.url:
                 self._write(f"   {self.clean(_summary(report, url=False))}")
                 self._write(f"   {self.clean(report.url)}")
 
     # inside ---------------------------------------------------------------------------------------------------------
 
-    def _over(self, stage: StageOutcome, *, explained: bool) -> None:
+    def _over(self, report: Report, stage: StageOutcome, *, explained: bool) -> None:
         if stage.result is Result.FAILED:
             for line in self._flashed:
                 self._write(f"   | {line}")
         detail = "" if explained else self.clean(stage.detail)
-        self._write(f"{self._mark(stage.result)} {stage.name:<9} {stage.seconds:7.2f} s  {detail}".rstrip())
+        self._timed(report, self._mark(stage.result), stage, detail)
+
+    def _timed(self, report: Report, mark: str, stage: StageOutcome, text: str) -> None:
+        """A line with a time and, in a column of its own, the last run's."""
+        was = "" if stage.before is None else f"(last {stage.before:.2f} s)"
+        was = f"{was:<15}  " if report.before and text else was
+        was = f"\x1b[2m{was}\x1b[0m" if self._colour and was else was
+        self._write(f"{mark} {stage.name:<9} {stage.seconds:7.2f} s  {was}{text}".rstrip())
 
     @contextmanager
     def _alive(self, name: str) -> Iterator[None]:

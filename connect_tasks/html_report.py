@@ -72,7 +72,7 @@ def _app(report: Mapping[str, Any], room: int) -> Iterator[str]:
         yield "</section>"
         return
     if report["stages"]:
-        yield from _stages(report["stages"])
+        yield from _stages(report["stages"], report["server"])
     yield from (f"<p>{escape(note)}</p>" for note in _tail(report["notes"], room // 4, end=False))
     for path, diff in report["diffs"].items():
         lines = _tail(diff.splitlines(), room // 8, end=False)
@@ -103,14 +103,18 @@ def _facts(report: Mapping[str, Any]) -> Iterator[str]:
         yield f'<p><a href="{escape(url)}">{escape(url)}</a></p>'
 
 
-def _stages(stages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _stages(stages: Sequence[Mapping[str, Any]], server: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each stage, and one for the server's share of them all."""
     longest = max((stage["seconds"] for stage in stages), default=0) or 1
-    yield "<table><thead><tr><th>stage</th><th>result</th><th>time</th><th></th><th>what came of it</th></tr></thead>"
-    for stage in stages:
+    yield "<table><thead><tr><th>stage</th><th>result</th><th>time</th><th>last run</th><th></th>"
+    yield "<th>what came of it</th></tr></thead>"
+    share = {"name": "server", "result": "", "detail": "of that: waiting for Connect", **server}
+    for stage in (*stages, share):
+        before = "" if stage["before"] is None else f"{stage['before']:.2f} s"
         yield (
             f'<tr><td>{escape(stage["name"])}</td><td class="{escape(stage["result"])}">{escape(stage["result"])}</td>'
-            f'<td class="seconds">{stage["seconds"]:.2f} s</td>'
-            f'<td class="bar"><i style="width:{100 * stage["seconds"] / longest:.0f}%"></i></td>'
+            f'<td class="seconds">{stage["seconds"]:.2f} s</td><td class="seconds dim">{before}</td>'
+            f'<td class="bar"><i style="width:{min(100, 100 * stage["seconds"] / longest):.0f}%"></i></td>'
             f"<td>{escape(stage['detail'][:LINE])}</td></tr>"
         )
     yield "</table>"

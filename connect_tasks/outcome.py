@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .errors import Problem, Problems
+from .server.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from .content.manifest_changes import ManifestChange  # at run time it would bring pathspec along, for each verb
@@ -46,18 +47,20 @@ class Result(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class StageOutcome:
-    """One line of the recap. `seconds` come from the monotonic clock."""
+    """One line of the recap. `seconds` come from the monotonic clock; `before`: those of the last run's, if known."""
 
     name: str
     result: Result
     seconds: float
     detail: str = ""
+    before: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "result": str(self.result),
             "seconds": round(self.seconds, 3),
+            "before": self.before,
             "detail": self.detail,
         }
 
@@ -81,6 +84,8 @@ class Report:
     state: Mapping[str, Any] | None = None  # of `status`: see `LiveState.as_json`
     plan: Mapping[str, Any] | None = None  # of `plan`: see `Planned.as_json`
     error: Problem | None = None
+    server: Stopwatch = field(default_factory=Stopwatch)  # how long was waited for Connect, within the stages
+    before: Mapping[str, float] = field(default_factory=dict)  # seconds of the last run, by `time_key`
     # For the page alone:
     diffs: dict[str, str] = field(default_factory=dict)  # path -> unified diff of a generated file
     log: deque[str] = field(default_factory=lambda: deque(maxlen=LOG))  # lines of others: server, tests, git
@@ -88,6 +93,17 @@ class Report:
     def fail(self, problem: Problem) -> None:
         self.result = Result.FAILED
         self.error = problem
+
+    def time_key(self, stage: str, result: Result) -> str:
+        """What a stage's time is compared by: the verb and the stage; of those that are quick for another reason where
+        a run finds that nothing is to be done, that too."""
+        return f"{self.verb} {stage}" + (" noop" if result is Result.NOOP and stage in {"facts", "server"} else "")
+
+    @property
+    def servers_share(self) -> StageOutcome:
+        """How long was waited for Connect, beside the same of the last run that ended alike."""
+        before = self.before.get(self.time_key("server", self.result))
+        return StageOutcome(name="server", result=self.result, seconds=self.server.seconds, before=before)
 
     @property
     def exit_code(self) -> int:
@@ -109,6 +125,7 @@ class Report:
             "live_commit": self.live_commit,
             "url": self.url,
             "stages": [stage.as_json() for stage in self.stages],
+            "server": {"seconds": round(self.server.seconds, 3), "before": self.servers_share.before},
             "changes": [asdict(change) for change in self.changes],
             "notes": list(self.notes),
             **({} if self.state is None else {"state": dict(self.state)}),
@@ -184,4 +201,5 @@ def recorded(report: Report, name: str) -> Iterator[Stage]:
         stage.detail = error.message if isinstance(error, Problem) else type(error).__name__
         raise
     finally:
-        report.stages.append(stage.finished())
+        done = stage.finished()
+        report.stages.append(replace(done, before=report.before.get(report.time_key(name, done.result))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,7 @@ from .repository.git import Git
 from .repository.leftovers import remove_leftovers
 from .run_limit import limited
 from .run_report import hide_from_github, tell_github, write_json, write_junit, write_page
+from .run_times import TIMED, Times, keep_times, read_times, times_of
 from .scratch import scratch
 from .secret import Redactor, Secret
 from .server.connect import Connect
@@ -107,6 +108,8 @@ def _run_apps(
     redact.add(*secrets)
     hide_from_github(secrets, environ, console)
     deed = _deed(verb)
+    times = read_times(git.common_dir) if verb.name in TIMED else {}
+    accounts = {id(app): _account(verb, app, times) for app in apps}
     remove_leftovers(git, {app.path for app in apps})
     world = World(
         git=git,
@@ -115,23 +118,42 @@ def _run_apps(
         cache=cache_directory(environ),
         console=console,
         evidence=_evidence(options, git),
-        connect=partial(_connect, environ=environ, redact=redact),
+        connect=partial(_connect, accounts=accounts, environ=environ, redact=redact),
         options=options,
         several_apps=len(config.apps) > 1,
     )
+    try:
+        _do_for_all(verb, deed, apps, world, accounts, reports)
+    finally:
+        if verb.name in TIMED:
+            keep_times(git.common_dir, reports)
+
+
+def _account(verb: Verb, app: App, times: Times) -> Report:
+    return Report(verb=verb.name, app=app.name, target=app.target, before=times_of(times, app.name, app.target))
+
+
+def _do_for_all(
+    verb: Verb,
+    deed: Deed,
+    apps: Sequence[App],
+    world: World,
+    accounts: Mapping[int, Report],
+    reports: list[Report],
+) -> None:
     if verb.at_once:
-        reports += [Report(verb=verb.name, app=app.name, target=app.target) for app in apps]
+        reports += [accounts[id(app)] for app in apps]
         with limited(sum(app.run_timeout for app in apps)):
             _do(deed, apps, world, reports, failing=reports)
             _tell_of_failures(verb, apps, world, reports)
         return
     for number, app in enumerate(apps):
-        report = Report(verb=verb.name, app=app.name, target=app.target)
+        report = accounts[id(app)]
         reports.append(report)
-        own = place / str(number)
+        own = world.scratch / str(number)
         own.mkdir()
         if len(apps) > 1 and not verb.every_target:
-            console.line(f"{app.name}:")
+            world.console.line(f"{app.name}:")
         with limited(app.run_timeout):
             _do(deed, app, replace(world, scratch=own), report, failing=[report])
             _tell_of_failures(verb, [app], world, [report])
@@ -186,10 +208,11 @@ def _deed(verb: Verb) -> Deed:
     return deed
 
 
-def _connect(app: App, *, environ: Mapping[str, str], redact: Redactor) -> Connect:
+def _connect(app: App, *, accounts: Mapping[int, Report], environ: Mapping[str, str], redact: Redactor) -> Connect:
     address = find_server(app, environ)
     redact.add(address.key)
-    return Connect(address)
+    account = accounts.get(id(app)) if len(accounts) > 1 else next(iter(accounts.values()))
+    return Connect(address, account.server if account else None)
 
 
 def _evidence(options: Options, git: Git) -> EvidenceStore:

@@ -78,7 +78,13 @@ def test_the_summary_is_a_table_that_others_can_not_break() -> None:
     assert "next: nox -s status" in text
     rows = [line for line in text.splitlines() if line.startswith("| deploy")]
     assert len(rows) == 2
-    assert all(row.replace("\\|", "").count("|") == 5 for row in rows)
+    assert all(row.replace("\\|", "").count("|") == 6 for row in rows)
+    assert "| server |  | 0.00 |  | of that: waiting for Connect |" in text
+    timed = live()
+    timed["stages"][0]["before"], timed["server"] = 12.5, {"seconds": 13.25, "before": 11.0}
+    text = job_summary("release", [timed])
+    assert "| deploy | ✅ | 14.05 | 12.50 | bundle 102 |" in text
+    assert "| server |  | 13.25 | 11.00 | of that: waiting for Connect |" in text
 
 
 def test_the_summary_is_cut_at_githubs_limit() -> None:

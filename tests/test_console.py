@@ -300,6 +300,24 @@ def test_the_recap_of_one_app_ends_with_its_url() -> None:
     ]
 
 
+def test_the_last_runs_times_stand_beside_and_the_servers_share_has_its_line() -> None:
+    report = Report(verb="release", app="shop", before={"release deploy": 13.2, "release server": 11.0})
+    report.before = {**report.before, "release facts": 1.0}
+    console, stream = piped()
+    for name, result in (("facts", Result.OK), ("deploy", Result.CHANGED), ("facts", Result.NOOP)):
+        with console.stage(report, name) as stage:
+            stage.result, stage.detail = result, "done"
+    report.server.add(12.5)
+    report.result = Result.CHANGED
+    console.recap([report])
+    assert SECONDS.sub(" N s", stream.getvalue()).splitlines() == [
+        "ok facts N s  (last N s)    done",
+        "ok deploy N s  (last N s)   done",
+        "-- facts N s                   done",  # found nothing to do: quick for another reason
+        "   server N s  (last N s)   of that: waiting for Connect",
+    ]
+
+
 def test_nothing_is_summed_up_where_nothing_is_live_or_something_failed() -> None:
     console, stream = piped()
     failed = finished("shop", Result.FAILED, **LIVE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,13 @@ def released() -> Report:
     return report
 
 
+def timed() -> Report:
+    """With a run before it."""
+    report = released()
+    report.stages[-1] = replace(report.stages[-1], before=12.34)
+    return report
+
+
 def failed() -> Report:
     report = Report(verb="release", app="stock", target="production")
     report.stages.append(StageOutcome(name="deploy", result=Result.FAILED, seconds=3.2, detail="no database"))
@@ -65,6 +73,8 @@ def test_all_that_a_run_knows_is_on_it() -> None:
         assert f"<td>{stage.name}</td>" in text
         assert f"{stage.seconds:.2f} s" in text
         assert stage.detail in text
+    assert "<td>server</td>" in text
+    assert '<td class="seconds dim">12.34 s</td>' in page(timed())
     for words in ("CT800", "CT402", "nox -s status", "1 of 2 failed", "psycopg", "+flask==3.1.2", "2026-03-01 12:00"):
         assert words in text
 

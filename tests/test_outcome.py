@@ -26,6 +26,7 @@ def test_a_report_has_every_key_whatever_happened() -> None:
         "live_commit": None,
         "url": None,
         "stages": [],
+        "server": {"seconds": 0.0, "before": None},
         "changes": [],
         "notes": [],
         "error": None,
@@ -44,7 +45,7 @@ def test_a_full_report_is_json() -> None:
     assert data["changes"] == [{"kind": "missing", "path": "a.py", "matters": True, "detail": "not in the manifest"}]
     (told,) = data["stages"]
     assert told.pop("seconds") >= 0
-    assert told == {"name": "push", "result": "changed", "detail": "origin main"}
+    assert told == {"name": "push", "result": "changed", "before": None, "detail": "origin main"}
 
 
 def test_a_failure_leaves_what_was_done() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..configuration import App
@@ -12,6 +13,7 @@ from ..outcome import Report, Result
 from ..repository.interrupted_run import finish_interrupted
 from ..repository.repository_survey import Contact, ask_remote, tracked_branches
 from ..server.connect import Connect
+from ..server.stopwatch import Stopwatch
 from ..world import World
 from .fleet_survey import Finding, Fleet, survey_fleet
 
@@ -69,8 +71,8 @@ def find_changed(
 
     `settle`: finish what a killed run left in this clone (a plan must not).
     """
-    shared = replace(world, connect=one_for_each_server(world.connect))
-    whole = Report(verb="release")
+    whole = Report(verb="release", before=reports[0].before)
+    shared = replace(world, connect=one_for_each_server(world.connect, whole.server))
     with world.console.stage(whole, "facts") as stage:
         fleet = survey_fleet(apps, shared)
         changed = [finding for finding in fleet.findings if finding.because is not None]
@@ -79,12 +81,17 @@ def find_changed(
     journeys = []
     for finding, report in zip(fleet.findings, reports, strict=True):
         report.stages += whole.stages
+        report.server.add(whole.server.seconds)
         if finding.problem is not None:
             report.fail(finding.problem)
         elif finding.because is None:
             _note_unchanged(finding, report)
         else:
-            own = replace(shared, console=world.console.of(finding.app.name))
+            own = replace(
+                shared,
+                console=world.console.of(finding.app.name),
+                connect=partial(_watched, door=shared.connect, waited=report.server),
+            )
             journeys.append(Journey(app=finding.app, world=own, report=report, because=finding.because))
             own.console.line(finding.because)
     return journeys, fleet
@@ -126,14 +133,18 @@ def _note_unchanged(finding: Finding, report: Report) -> None:
         report.bundle, report.url = live.item.bundle, live.url
 
 
-def one_for_each_server(connect: Callable[[App], Connect]) -> Callable[[App], Connect]:
+def _watched(app: App, *, door: Callable[[App], Connect], waited: Stopwatch) -> Connect:
+    return door(app).watched_by(waited)
+
+
+def one_for_each_server(connect: Callable[[App], Connect], waited: Stopwatch) -> Callable[[App], Connect]:
     """One door for all apps of a server: its settings are asked for once, its connections are used again."""
     doors: dict[tuple[str | None, str | None], Connect] = {}
 
     def door(app: App) -> Connect:
         key = (app.server, app.target)
         if key not in doors:
-            doors[key] = connect(app)
+            doors[key] = connect(app).watched_by(waited)
         return doors[key]
 
     return door

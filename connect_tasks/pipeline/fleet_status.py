@@ -12,6 +12,7 @@ from ..repository.deploy_branch import source_of
 from ..repository.git import Git, at
 from ..repository.git_status import Changes
 from ..server.live_state import Held, LiveState
+from ..server.stopwatch import Stopwatch
 from ..world import World
 from .configuration_history import configured_since
 from .fleet import one_for_each_server
@@ -33,7 +34,7 @@ def look_at_all(apps: Sequence[App], world: World) -> tuple[list[LiveState | Pro
     if head.commit is None:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
     branches = {id(app): (app.remote, app.deploy_branch or app.branch or head.branch or "") for app in apps}
-    shared = replace(world, connect=one_for_each_server(world.connect))
+    shared = replace(world, connect=one_for_each_server(world.connect, Stopwatch()))
     with ThreadPoolExecutor(2) as pool:
         status, asked = pool.submit(git.changes), pool.submit(_tips, git, set(branches.values()))
         servers, without = list_servers(apps, shared)

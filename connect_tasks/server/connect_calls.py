@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from copy import copy
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,10 +34,12 @@ from .connect_failures import (
 from .connect_records import FieldMissing, Json, Page
 from .doubt import patiently
 from .server_address import ServerAddress
+from .stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     import requests
     from posit.connect import Client
+    from typing_extensions import Self
 
 Value = TypeVar("Value")
 PAGE_LIMIT = 1 << 20
@@ -47,9 +50,16 @@ class ConnectCalls:
     """One server, one key: calls of its API, visits of its pages. Everything that fails is a `Problem` of the 7xx
     range."""
 
-    def __init__(self, address: ServerAddress) -> None:
+    def __init__(self, address: ServerAddress, waited: Stopwatch | None = None) -> None:
         self.address = address
         self.url = address.url.rstrip("/")
+        self.waited = waited or Stopwatch()
+
+    def watched_by(self, waited: Stopwatch) -> Self:
+        """The same door, with its connections; what is waited behind it counts elsewhere."""
+        other = copy(self)
+        other.waited = waited
+        return other
 
     def visit(self, url: str, *, timeout: float) -> Page:
         """GET a content page with our key; redirects are followed on this server only. Raises like the API calls do."""
@@ -59,7 +69,7 @@ class ConnectCalls:
         from .connect_transport import CONNECT_TIMEOUT, read_body
 
         try:
-            with self._pages.get(url, timeout=(CONNECT_TIMEOUT, timeout), stream=True) as answer:
+            with self.waited.running(), self._pages.get(url, timeout=(CONNECT_TIMEOUT, timeout), stream=True) as answer:
                 body = read_body(answer, limit=PAGE_LIMIT, seconds=timeout, cut=True)
         except OffServer as error:
             return Page(url=url, status=0, text="", headers={}, redirected_to=error.location)
@@ -84,7 +94,10 @@ class ConnectCalls:
         url, where = f"{self.url}/__api__/{path}", f"{method} {path} on {self.url}"
         session = self._client.session
         try:
-            with session.request(method, url, stream=True, allow_redirects=False, **request) as answer:
+            with (
+                self.waited.running(),
+                session.request(method, url, stream=True, allow_redirects=False, **request) as answer,
+            ):
                 body = read_body(answer, limit=LARGEST_ANSWER, seconds=ANSWER_TIMEOUT)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OffServer, AnswerTooLong, OSError) as error:
             raise explained(error, where) from None

@@ -30,7 +30,8 @@ def wait_until_healthy(connect: Connect, url: str, wanted: VerifySettings) -> st
         sick += not starting
         if sick >= (wanted.attempts or ATTEMPTS) or time.monotonic() + pause >= deadline:
             return wrong
-        time.sleep(pause)
+        with connect.waited.running():
+            time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 

@@ -51,7 +51,8 @@ def follow(
                 hint="run the release again to go on with it, or raise `deploy_timeout`",
             )
         first = max(0, state.last)
-        time.sleep(max(0.0, asked + INTERVAL - time.monotonic()))
+        with connect.waited.running():
+            time.sleep(max(0.0, asked + INTERVAL - time.monotonic()))
 
 
 def state_of(connect: Connect, task: str) -> TaskState | None:

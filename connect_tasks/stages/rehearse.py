@@ -25,6 +25,7 @@ from ..secret import Secret
 from ..server.clone_address import repository_name
 from ..server.connect import Connect
 from ..server.server_address import ServerAddress
+from ..server.stopwatch import Stopwatch
 from ..world import World
 from .release import release_one
 from .serve import require_emulator
@@ -59,7 +60,7 @@ def rehearse(app: App, world: World, report: Report) -> None:
         with world.console.stage(report, "setup") as setup:
             scratch = stack.enter_context(_setup(app, world, uncommitted=uncommitted))
             setup.detail = f"scratch clone of {world.git.root.name}, local Connect at {scratch.url}"
-        rehearsed, around = _in_scratch(app, world, scratch)
+        rehearsed, around = _in_scratch(app, world, scratch, report.server)
         stack.callback(around.git.close)
         release_one(rehearsed, around, report)
         with world.console.stage(report, "visit") as visit:
@@ -85,7 +86,7 @@ def _page(report: Report, app: App) -> str:
     return f"{report.url}{app.verify.path.lstrip('/')}"
 
 
-def _in_scratch(app: App, world: World, scratch: Scratch) -> tuple[App, World]:
+def _in_scratch(app: App, world: World, scratch: Scratch, waited: Stopwatch) -> tuple[App, World]:
     """The app and the world with everything that points outside replaced."""
     environ = {**world.environ, "CONNECT_SERVER": scratch.url, "CONNECT_API_KEY": scratch.key}
     environ.update({name: "rehearsal" for name in app.env if not environ.get(name)})
@@ -106,7 +107,7 @@ def _in_scratch(app: App, world: World, scratch: Scratch) -> tuple[App, World]:
         git=git,
         environ=environ,
         evidence=EvidenceStore((git.common_dir / "connect-tasks" / "evidence",)),
-        connect=lambda _: Connect(address),
+        connect=lambda _: Connect(address, waited),
         passing=True,
     )
     return rehearsed, around

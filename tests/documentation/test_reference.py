@@ -71,7 +71,9 @@ def test_the_schema_of_the_report_describes_reports(report: Report) -> None:
 def test_every_key_of_a_report_is_described() -> None:
     described = set(SCHEMA["definitions"]["report"]["properties"])
     assert set(full().as_json()) <= described
-    assert {field.name for field in fields(Report)} - {"diffs", "log"} <= described, "those are for the page"
+    assert {field.name for field in fields(Report)} - {"diffs", "log", "before"} <= described, (
+        "those are for the page and the stages"
+    )
     text = pages()["docs/reference/report.md"]
     assert [name for name in described if f"| `{name}` |" not in text] == []
 

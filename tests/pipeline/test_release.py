@@ -15,6 +15,7 @@ from connect_tasks.errors import ResolutionFailed
 from connect_tasks.packages import environment as freezing
 
 from .conftest import BARE_APP, BARE_TEST, Workshop
+from .hands import version
 
 pytestmark = pytest.mark.usefixtures("clean_machine")
 
@@ -84,6 +85,20 @@ def test_the_stages_one_by_one_end_where_release_ends(workshop: Workshop, tmp_pa
     assert at_once["result"] == "changed"
     assert other.git("rev-parse", "HEAD^{tree}") == workshop.git("rev-parse", "HEAD^{tree}")
     assert workshop.page(stepwise["url"]) == other.page(at_once["url"])
+
+
+def test_the_times_stand_beside_those_of_the_last_run(workshop: Workshop) -> None:
+    first = workshop.run("release")
+    assert {stage["before"] for stage in first.report["stages"]} == {None}
+    assert "(last " not in first.said
+    version(workshop, 2)
+    second = workshop.run("release")
+    before = {stage["name"]: stage["seconds"] for stage in first.report["stages"]}
+    assert {stage["name"]: stage["before"] for stage in second.report["stages"]} == before
+    assert second.report["server"]["before"] == first.report["server"]["seconds"]
+    assert 0 < second.report["server"]["seconds"] < sum(stage["seconds"] for stage in second.report["stages"])
+    assert f"(last {before['deploy']:.2f} s)" in second.said
+    assert "of that: waiting for Connect" in second.said
 
 
 def test_failing_tests_change_nothing(workshop: Workshop) -> None:
