@@ -27,6 +27,8 @@ class Options:
     json: str | None = None
     html: str | None = None
     junit: str | None = None
+    dotenv: str | None = None
+    code_quality: str | None = None
     upgrade: tuple[str, ...] = ()  # "" among them: everything
     offline: bool = False
     evidence: str | None = None

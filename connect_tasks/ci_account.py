@@ -1,12 +1,13 @@
 """The account of a run in the forms of CI systems. Pure: made from reports as `Report.as_json` gives them, redacted.
 
 GitHub reads a summary in Markdown (at most 1 MiB), outputs (`name=value` lines), and workflow commands for annotations
-(at most ten of a kind are shown); nearly every other system reads JUnit. Forms: GitHub's documentation of workflow
-commands.
+(at most ten of a kind are shown); GitLab a dotenv report and code quality; nearly every other system reads JUnit.
+Forms: GitHub's documentation of workflow commands, GitLab's of `artifacts:reports`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from xml.etree import ElementTree as ET
 
 SUMMARY_LIMIT = 1 << 20
 ANNOTATIONS = 10
+#: What GitLab takes of a dotenv report.
+DOTENV_LIMIT = 5 << 10
 #: A `where` that is a file, not an address or a key of the configuration.
 _PLACE = re.compile(r"(?P<file>[^\s:]*/[^\s:]+|[^\s:]+\.(?:py|toml|txt|json|in|lock|ipynb|qmd))(?::(?P<line>\d+))?")
 _MARKS = {"ok": "✅", "changed": "✅", "noop": "➖", "failed": "❌"}
@@ -40,6 +43,36 @@ def outputs(reports: Sequence[Told]) -> Mapping[str, str]:
     if len(reports) == 1:
         return {**changed, **_where(reports[0])}
     return {**changed, "apps": json.dumps({report["app"] or "": _where(report) for report in reports})}
+
+
+def dotenv(reports: Sequence[Told]) -> str:
+    """Lines for GitLab's `artifacts:reports:dotenv`: the outputs, as variables of the jobs that come after; of several
+    apps the names of those that changed, with commas between them."""
+    found = dict(outputs(reports))
+    if len(reports) > 1:
+        found["apps"] = ",".join(report["app"] or "" for report in reports if report["result"] == "changed")
+    lines = "".join(f"CONNECT_TASKS_{name.upper()}={text}\n" for name, text in found.items())
+    return lines if len(lines.encode()) <= DOTENV_LIMIT else f"CONNECT_TASKS_CHANGED={found['changed']}\n"
+
+
+def code_quality(reports: Sequence[Told]) -> str:
+    """GitLab's code quality (a subset of Code Climate's): each problem with a fingerprint that outlives its line."""
+    found = {one["fingerprint"]: one for report in reports for one in map(_issue, _problems(report))}
+    return json.dumps(list(found.values()), indent=2) + "\n"
+
+
+def _issue(problem: Told) -> Mapping[str, Any]:
+    """The location has to be a file: the configuration's, where a problem has none."""
+    place = _PLACE.fullmatch(problem["where"] or "")
+    path, line = (place["file"], int(place["line"] or 1)) if place else ("pyproject.toml", 1)
+    what = "\0".join((problem["code"], path, problem["message"].replace(problem["where"] or "\0", "")))
+    return {
+        "description": _line(problem["message"] + (f"; next: {problem['hint']}" if problem["hint"] else "")),
+        "check_name": problem["code"],
+        "fingerprint": hashlib.sha256(what.encode()).hexdigest(),
+        "severity": "major",
+        "location": {"path": path, "lines": {"begin": line}},
+    }
 
 
 def error_annotations(reports: Sequence[Told]) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, TextIO
 
 from .errors import Problem, Problems
 from .foreign_text import plain
+from .log_folding import folding_of
 from .outcome import Report, Result, Stage, StageOutcome, recorded
 from .secret import Redactor
 
@@ -58,10 +59,14 @@ class Console:
         self._redrawn = _is_terminal(stream) and fancy and not in_ci and environ.get("TERM") not in {"dumb", "unknown"}
         self._colour = self._redrawn and not environ.get("NO_COLOR")
         self._marks = _MARKS if fancy else _ASCII_MARKS
+        self._folding = None if self._redrawn else folding_of(environ)
+        self._folded = ""  # the section that is open in a CI system's log
+        self._sections = 0
         self._lock = threading.RLock()  # the heartbeat writes from a thread of its own
         self._live: LiveLine | None = None
         self._flashed: deque[str] = deque(maxlen=TAIL)
         self._report: Report | None = None
+        self._stage = ""
 
     def of(self, app: str) -> Console:
         """For one of several apps that are at work at the same time: plain lines, with its name in front of each."""
@@ -74,7 +79,7 @@ class Console:
         """Time a stage into the report, and show it: live while it runs, one line when it is over."""
         explained = False
         self._flashed.clear()
-        self._report = report
+        self._report, self._stage = report, name
         try:
             with recorded(report, name) as stage, self._alive(name):
                 yield stage
@@ -95,7 +100,7 @@ class Console:
             if self.progress(shown):
                 self._flashed.append(shown)
             else:
-                self._write(f"   | {shown}")
+                self._write(f"   | {shown}", folded=True)
 
     def progress(self, text: str) -> bool:
         """Show a passing line where it can be redrawn; False where it can't."""
@@ -231,15 +236,28 @@ class Console:
         mark = f"{self._marks[result]:>2}"
         return f"\x1b[{_STYLES[result]}m{mark}\x1b[0m" if self._colour else mark
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, folded: bool = False) -> None:
+        """A line; `folded`: where a log can fold, under its stage."""
         if self._outer is not None:
             self._outer(text)
             return
         with self._lock:
+            text = self._fold(folded) + text
             if self._live is not None:
                 self._live.above(text)
             elif not write(self._stream, text + "\n"):
                 self._stream = None
+
+    def _fold(self, folded: bool) -> str:
+        """What opens or closes a section before a line, as the line is to stand in one or not."""
+        if self._folding is None or folded == bool(self._folded):
+            return ""
+        if not folded:
+            end, self._folded = self._folding.end(self._folded, time()), ""
+            return end + "\n"
+        self._sections += 1
+        self._folded = f"connect_tasks_{self._sections}"
+        return self._folding.start(self._folded, f"   {self._stage or 'log'}: what was said", time()) + "\n"
 
 
 def write(stream: TextIO | None, text: str) -> bool:

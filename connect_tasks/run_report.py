@@ -45,13 +45,19 @@ def write_page(verb: str, options: Options, reports: Sequence[Report], redact: R
     _write_file(Path(options.html), render(verb, _shown(told, redact), when=when, version=own_version()))
 
 
-def write_junit(verb: str, options: Options, reports: Sequence[Report], redact: Redactor) -> None:
-    """The stages as test cases, where that was asked for. Raises `ReportUnwritten`."""
-    if options.junit is None:
+def write_for_ci(verb: str, options: Options, reports: Sequence[Report], redact: Redactor) -> None:
+    """The files that CI systems read, those that were asked for. Raises `ReportUnwritten`."""
+    if not (options.junit or options.dotenv or options.code_quality):
         return
-    from .ci_account import junit
+    from . import ci_account
 
-    _write_file(Path(options.junit), junit(verb, [_shown(report.as_json(), redact) for report in reports]))
+    told = [_shown(report.as_json(), redact) for report in reports]
+    if options.junit:
+        _write_file(Path(options.junit), ci_account.junit(verb, told))
+    if options.dotenv:
+        _write_file(Path(options.dotenv), ci_account.dotenv(told))
+    if options.code_quality:
+        _write_file(Path(options.code_quality), ci_account.code_quality(told))
 
 
 def tell_github(
@@ -135,5 +141,5 @@ def _write_file(path: Path, text: str) -> None:
         raise ReportUnwritten(
             f"the report could not be written: {error.strerror}",
             where=str(path),
-            hint="--json FILE, --html FILE or --junit FILE, in a directory that exists and has room",
+            hint="name a FILE in a directory that exists and has room",
         ) from None

@@ -25,7 +25,7 @@ from .pipeline.stage_hooks import run_on_failure
 from .repository.git import Git
 from .repository.leftovers import remove_leftovers
 from .run_limit import limited
-from .run_report import hide_from_github, tell_github, write_json, write_junit, write_page
+from .run_report import hide_from_github, tell_github, write_for_ci, write_json, write_page
 from .run_times import TIMED, Times, keep_times, read_times, times_of
 from .scratch import scratch
 from .secret import Redactor, Secret
@@ -72,7 +72,7 @@ def run_verb(
         console.problem(problem, of=", ".join(of) if len(reports) > 1 and len(of) < len(reports) else "")
     if not verb.every_target:  # its lines are the recap
         console.recap(reports)
-    accounts = [partial(write_one, verb.name, options) for write_one in (write_json, write_page, write_junit)]
+    accounts = [partial(write_one, verb.name, options) for write_one in (write_json, write_page, write_for_ci)]
     for account in (*accounts, partial(tell_github, verb.name, environ, console)):
         try:
             account(reports, redact)

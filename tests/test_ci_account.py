@@ -10,7 +10,16 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from connect_tasks.arguments import parse
-from connect_tasks.ci_account import SUMMARY_LIMIT, error_annotations, job_summary, junit, mask, outputs
+from connect_tasks.ci_account import (
+    SUMMARY_LIMIT,
+    code_quality,
+    dotenv,
+    error_annotations,
+    job_summary,
+    junit,
+    mask,
+    outputs,
+)
 from connect_tasks.errors import DeployFailed, ManifestStale, Problems
 from connect_tasks.outcome import Report, Result, StageOutcome
 from connect_tasks.runner import run_verb
@@ -44,6 +53,31 @@ def test_outputs_of_one_and_of_several() -> None:
     assert several["changed"] == "true"
     assert json.loads(several["apps"]) == {"stock": {"commit": "", "bundle": "", "url": ""}, "sales": one}
     assert outputs([broken()])["changed"] == "false"
+
+
+def test_dotenv_is_what_gitlab_reads() -> None:
+    assert dotenv([live()]).splitlines() == [
+        "CONNECT_TASKS_CHANGED=true",
+        f"CONNECT_TASKS_COMMIT={COMMIT}",
+        "CONNECT_TASKS_BUNDLE=102",
+        "CONNECT_TASKS_URL=https://connect.example.com/content/2f82/",
+    ]
+    assert dotenv([live(), broken()]) == "CONNECT_TASKS_CHANGED=true\nCONNECT_TASKS_APPS=sales\n"
+    many = [{**live(), "app": f"an-app-with-a-long-name-{number}"} for number in range(500)]
+    assert dotenv(many) == "CONNECT_TASKS_CHANGED=true\n"
+
+
+def test_code_quality_has_what_gitlab_wants_of_an_issue() -> None:
+    elsewhere = ManifestStale("it does not list data.csv")
+    first, second = json.loads(code_quality([live(), broken(DeployFailed(NASTY, where="app.py:12"), elsewhere)]))
+    assert first["location"] == {"path": "app.py", "lines": {"begin": 12}}
+    assert second["location"] == {"path": "pyproject.toml", "lines": {"begin": 1}}
+    assert (first["severity"], first["check_name"]) == ("major", DeployFailed.code)
+    assert "\n" not in first["description"]
+    moved = json.loads(code_quality([broken(DeployFailed(NASTY, where="app.py:99"))]))
+    assert [one["fingerprint"] for one in moved] == [first["fingerprint"]]  # the same issue, on another line
+    assert first["fingerprint"] != second["fingerprint"]
+    assert json.loads(code_quality([live()])) == []
 
 
 def test_annotations_name_file_and_line_and_forge_nothing() -> None:
@@ -125,7 +159,18 @@ def test_a_job_of_github_gets_all_of_it(tmp_path: Path, capsys: pytest.CaptureFi
     }
     environ |= {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "GITHUB_OUTPUT": str(tmp_path / "output")}
     (tmp_path / "output").write_text("earlier=1\n")
-    options = parse(verb("check"), ["--junit", str(tmp_path / "junit.xml")], program="check")
+    options = parse(
+        verb("check"),
+        [
+            "--junit",
+            str(tmp_path / "junit.xml"),
+            "--dotenv",
+            str(tmp_path / "env"),
+            "--code-quality",
+            str(tmp_path / "q"),
+        ],
+        program="check",
+    )
 
     status = run_verb(verb("check"), options, directory=root, environ=environ)
 
@@ -136,6 +181,8 @@ def test_a_job_of_github_gets_all_of_it(tmp_path: Path, capsys: pytest.CaptureFi
     assert (tmp_path / "output").read_text().startswith("earlier=1\nchanged=false\n")
     assert "### check" in (tmp_path / "summary").read_text()
     assert ET.parse(tmp_path / "junit.xml").getroot().find("testsuite/testcase/failure") is not None  # noqa: S314
+    assert (tmp_path / "env").read_text().startswith("CONNECT_TASKS_CHANGED=false\n")
+    assert json.loads((tmp_path / "q").read_text())[0]["check_name"].startswith("CT")
     del environ["GITHUB_ACTIONS"]
     run_verb(verb("check"), options, directory=root, environ=environ)
     said = capsys.readouterr().out

@@ -318,6 +318,46 @@ def test_the_last_runs_times_stand_beside_and_the_servers_share_has_its_line() -
     ]
 
 
+@pytest.mark.parametrize(
+    ("environ", "opened", "closed"),
+    [
+        ({"GITHUB_ACTIONS": "true"}, "::group::   deploy: what was said", "::endgroup::"),
+        (
+            {"GITLAB_CI": "true"},
+            "\x1b[0Ksection_start:T:connect_tasks_N[collapsed=true]\r\x1b[0K   deploy: what was said",
+            "\x1b[0Ksection_end:T:connect_tasks_N\r\x1b[0K",
+        ),
+    ],
+)
+def test_what_others_say_is_folded_in_a_ci_systems_log(environ: dict[str, str], opened: str, closed: str) -> None:
+    stream = io.StringIO()
+    console = Console(stream, Redactor([]), {"CI": "true", **environ})
+    with console.stage(Report(verb="release"), "deploy"):
+        console.log("one\n::endgroup::\ntwo")
+        console.note("ours")
+        console.log("three")
+    with console.stage(Report(verb="release"), "verify"):
+        pass
+    said = re.sub(r"(?<=section_start:)\d{10}|(?<=section_end:)\d{10}", "T", SECONDS.sub(" N s", stream.getvalue()))
+    names = re.findall(r"connect_tasks_\d", said)
+    assert len(names) in {0, 4}
+    assert len(set(names)) in {0, 2}  # a name is used once
+    assert re.sub(r"connect_tasks_\d", "connect_tasks_N", said).split("\n") == [
+        opened, "   | one", "   | ::endgroup::", "   | two", closed,
+        "   ours",
+        opened, "   | three", closed,
+        "ok deploy N s", "ok verify N s", "",
+    ]  # fmt: skip
+
+
+def test_lines_of_several_apps_at_once_are_not_folded() -> None:
+    stream = io.StringIO()
+    console = Console(stream, Redactor([]), {"CI": "true", "GITHUB_ACTIONS": "true"})
+    with console.of("shop").stage(Report(verb="release"), "deploy"):
+        console.of("shop").log("one")
+    assert "::" not in stream.getvalue()
+
+
 def test_nothing_is_summed_up_where_nothing_is_live_or_something_failed() -> None:
     console, stream = piped()
     failed = finished("shop", Result.FAILED, **LIVE)
