@@ -12,6 +12,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r'^```(\w+)?(?: title="([^"]*)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_INCLUDE = re.compile(r'^--8<-- "([^"]+)"$', re.MULTILINE)
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
 
@@ -45,8 +46,13 @@ def generator() -> ModuleType:
 def pages() -> dict[str, str]:
     """Every page, by its name: those written by hand and those that are generated."""
     by_hand = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    written = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in by_hand}
+    written = {path.relative_to(ROOT).as_posix(): _included(path.read_text(encoding="utf-8")) for path in by_hand}
     return written | {f"docs/{name}": render() for name, (_, render) in generator().PAGES.items()}
+
+
+def _included(text: str) -> str:
+    """With the files that a page shows in their place, as the site does it."""
+    return _INCLUDE.sub(lambda found: (ROOT / found[1]).read_text(encoding="utf-8").rstrip("\n"), text)
 
 
 def snippets(*languages: str) -> list[Snippet]:

@@ -54,7 +54,7 @@ def check_command(line: str) -> None:
     """A line of shell: every command of ours in it must parse. Raises what our parser raises."""
     for inner in re.findall(r"\$\(([^()]+)\)", line):
         check_command(inner)
-    plain = re.sub(r"\s>>?\s*\S+$", "", line.partition("  #")[0])
+    plain = re.sub(r"\s>>?\s*\S+$", "", re.sub(r"\$\(([^()]+)\)", "X", line.partition("  #")[0]))
     for part in re.split(r"\s+(?:&&|\|\||\|)\s+", plain):
         words = shlex.split(part)
         while words and _ASSIGNMENT.match(words[0]):
@@ -151,6 +151,11 @@ def test_tables_are_read_by_our_own_reader(tmp_path: Path) -> None:
         assert config.apps, snippet.place
         ours += 1
     assert ours > 60
+
+
+def test_ci_files_are_shown_not_copied() -> None:
+    shown = set(re.findall(r'^--8<-- "([^"]+)"$', (ROOT / "docs/howto/ci.md").read_text(), re.MULTILINE))
+    assert shown == {f"examples/ci/{file.name}" for file in (ROOT / "examples" / "ci").iterdir()}
 
 
 def test_workflows_are_yaml_and_their_commands_parse(capsys: pytest.CaptureFixture[str]) -> None:
