@@ -46,10 +46,11 @@ class Facts:
         return self.repository.app_at_tip
 
 
-def gather(app: App, world: World) -> Facts:
-    """Ask git, the server and this machine, after what a killed run left is finished. Raises one `Problem`, or all of
-    them together as `Problems`."""
-    return gather_around(survey_settled(app, world, allow_dirty=world.options.allow_dirty), app, world)
+def gather(app: App, world: World, *, writing: bool = True) -> Facts:
+    """Ask git, the server and this machine, after what a killed run left is finished. `writing`: something may be
+    committed and pushed. Raises one `Problem`, or all of them together as `Problems`."""
+    repository = survey_settled(app, world, allow_dirty=world.options.allow_dirty, writing=writing)
+    return gather_around(repository, app, world)
 
 
 def gather_only(app: App, world: World) -> Facts:
@@ -87,13 +88,13 @@ def gather_around(repository: RepositoryFacts, app: App, world: World) -> Facts:
     )
 
 
-def survey_settled(app: App, world: World, *, allow_dirty: bool) -> RepositoryFacts:
+def survey_settled(app: App, world: World, *, allow_dirty: bool, writing: bool = True) -> RepositoryFacts:
     """The survey, after what a killed run left undone in this clone is finished."""
-    found = survey(world.git, app, allow_dirty=allow_dirty)
+    found = survey(world.git, app, allow_dirty=allow_dirty, writing=writing)
     finished = finish_interrupted(world.git, app, remote_tip=found.remote_tip)
     for note in finished:
         world.console.note(note)
-    return survey(world.git, app, allow_dirty=allow_dirty) if finished else found
+    return survey(world.git, app, allow_dirty=allow_dirty, writing=writing) if finished else found
 
 
 def _collected(problems: list[Problem], ask: Callable[[], Found]) -> Found | None:

@@ -87,10 +87,12 @@ def survey(
     *,
     network: bool = True,
     allow_dirty: bool = False,
+    writing: bool = True,
     contact: Contact | None = None,
     changes: Changes | None = None,
 ) -> RepositoryFacts:
     """Collect the facts; nothing is written but the remote-tracking refs. Without `network` the remote is not asked.
+    Without `writing`, for who neither commits nor pushes, no identity and no right to push is needed.
 
     `contact` and `changes`: what the remote and `git status` say, where they were asked for many apps at once.
     """
@@ -102,9 +104,9 @@ def survey(
     with ThreadPoolExecutor(max_workers=2) as pool:
         asked = None
         if names and contact is None:
-            asked = pool.submit(ask_remote, git, app.remote, names, head=head, pushing=names[-1])
+            asked = pool.submit(ask_remote, git, app.remote, names, head=head, pushing=names[-1] if writing else None)
         status = pool.submit(git.changes, app.path) if changes is None else None
-        problems += work_tree_problems(git, app)
+        problems += work_tree_problems(git, app, committing=writing)
         if asked is not None:
             contact = asked.result()
         if status is not None:

@@ -40,7 +40,7 @@ _OPERATIONS = {
 }
 
 
-def work_tree_problems(git: Git, app: App) -> list[Problem]:
+def work_tree_problems(git: Git, app: App, *, committing: bool = True) -> list[Problem]:
     """All problems of this kind."""
     tree = git.tree("HEAD", app.path)
     checks = (
@@ -48,7 +48,7 @@ def work_tree_problems(git: Git, app: App) -> list[Problem]:
         _operations(git),
         _unmerged(git),
         _locked(git),
-        _identity(git),
+        _identity(git) if committing else (),
         _hidden(git, app, tree),
         _attributes(git, app, tree),
         _submodules(app, tree),

@@ -15,7 +15,7 @@ from .commit import require_described
 def deploy(app: App, world: World, report: Report) -> None:
     """Deploy the commit whose app tree is HEAD's: committed, pushed, described by its manifest, and tested."""
     with world.console.stage(report, "facts") as stage:
-        facts = gather(app, world)
+        facts = gather(app, world, writing=False)
         commit = _require_shippable(app, world, facts)
         stage.detail = f"{commit[:10]} on {facts.repository.remote} {facts.repository.branch}, {facts.connect.url}"
     ship(app, world, report, facts, facts.candidate)

@@ -59,7 +59,7 @@ def test_github_one_app(workshop: Workshop, tmp_path: Path) -> None:
 
 def test_github_a_job_for_each_app_that_changed(workshop: Workshop, tmp_path: Path) -> None:
     """The fan-out as processes: a clone for each row of the printed matrix, all at the same time, into one branch."""
-    estate = make_estate(workshop, ("desk", "lamp", "shop"))
+    estate = make_estate(workshop, ("desk", "lamp"))
     workflow = ci_file("github-several.yml")
     plan, release = ({**job, "env": workflow["env"]} for job in workflow["jobs"].values())
 
@@ -67,7 +67,7 @@ def test_github_a_job_for_each_app_that_changed(workshop: Workshop, tmp_path: Pa
         return as_github_parses(github(estate, tmp_path / name).github(plan)["plan"]["matrix"])
 
     rows = planned("plan")
-    assert [row["app"] for row in rows] == ["desk", "lamp", "shop"]
+    assert [row["app"] for row in rows] == ["desk", "lamp"]
 
     def run(row: Mapping[str, str]) -> Machine:
         table = {f"matrix.{key}": value for key, value in row.items()}
@@ -75,12 +75,12 @@ def test_github_a_job_for_each_app_that_changed(workshop: Workshop, tmp_path: Pa
         machine.github(release)
         return machine
 
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(len(rows)) as pool:
         said = [machine.said for machine in pool.map(run, rows)]
     assert all("is live as bundle" in text for text in said)
     estate.git("pull", "--quiet", "--ff-only", "origin", "main")
-    subjects = estate.git("log", "-3", "--format=%s").splitlines()
-    assert sorted(subjects) == ["Release desk", "Release lamp", "Release shop"]
+    subjects = estate.git("log", "-2", "--format=%s").splitlines()
+    assert sorted(subjects) == ["Release desk", "Release lamp"]
     change(estate, "lamp", 2)
     estate.commit("version 2")
     estate.git("push", "--quiet", "origin", "main")
