@@ -284,6 +284,8 @@ def write(stream: TextIO | None, text: str) -> bool:
 def _summary(report: Report, *, url: bool = True) -> str:
     seconds = sum(stage.seconds for stage in report.stages)
     parts = [f"{report.verb} {report.app or ''}".strip() + f": {report.result} in {seconds:.1f} s"]
+    if url and report.server.seconds >= NOTEWORTHY:  # of several apps; one has a line of its own for it
+        parts[0] += f" ({report.server.seconds:.1f} s of it waiting for Connect)"
     if report.live_commit:
         parts.append(f"{report.live_commit[:10]} is live" + (f" as bundle {report.bundle}" if report.bundle else ""))
     if report.error is not None:

@@ -375,11 +375,13 @@ def test_the_recap_of_several_apps_counts_them() -> None:
     failed = finished("till", Result.FAILED)
     failed.fail(TestsFailed("no"))
 
+    failed.server.add(2.5)
+
     console.recap([finished("shop", Result.CHANGED, **LIVE), failed, finished("desk", Result.NOOP)])
 
     assert SECONDS.sub(" N s", stream.getvalue()).splitlines() == [
         "ok release shop: changed in N s, c538c3fac7 is live as bundle 7, https://connect.example.com/content/1/",
-        "XX release till: failed in N s, CT500",
+        "XX release till: failed in N s (2.5 s of it waiting for Connect), CT500",
         "-- release desk: noop in N s",
         "   ok 1 changed 1 failed 1",
     ]
