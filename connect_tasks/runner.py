@@ -59,7 +59,7 @@ def run_verb(
             if verb.needs_app:
                 # The scratch is first of all: whatever else asks for a temporary file gets it there.
                 with scratch() as place, closing(Git.discover(directory, environ)) as git:
-                    _run_apps(verb, options, directory, environ, console, redact, reports, git, place)
+                    _run_apps(verb, options, directory, environ, console, redact, reports, git, place, spelled)
             else:
                 _run_alone(verb, options, directory, environ, console, reports)
         except BaseException as error:  # noqa: BLE001  # the one place that catches: every run ends with a report
@@ -101,6 +101,7 @@ def _run_apps(
     reports: list[Report],
     git: Git,
     place: Path,
+    spelled: Spelling,
 ) -> None:
     config = _configuration(options, git, directory)
     apps = _select(verb, options, config, environ)
@@ -121,6 +122,7 @@ def _run_apps(
         connect=partial(_connect, accounts=accounts, environ=environ, redact=redact),
         options=options,
         several_apps=len(config.apps) > 1,
+        spelled=spelled,
     )
     try:
         _do_for_all(verb, deed, apps, world, accounts, reports)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .arguments import Options
+from .calling import Spelling
 from .configuration import App
 from .console import Console
 from .content.evidence import EvidenceStore
@@ -20,7 +21,8 @@ class World:
     """One run of one verb. `scratch` vanishes with it, `cache` stays; `connect` makes the door to an app's server.
 
     `passing`: it is a rehearsal, whose repository and server vanish too. `several_apps`: the repository has, of which
-    this run may be about one.
+    this run may be about one. `spelled`: puts the commands of hints that are shown before the run is over into the
+    words of whoever called us.
     """
 
     git: Git
@@ -33,6 +35,7 @@ class World:
     options: Options
     passing: bool = False
     several_apps: bool = False
+    spelled: Spelling = str
 
     @property
     def index(self) -> Path | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..configuration import App
 from ..errors import ChecksFailed
 from ..outcome import Report, Result
@@ -17,7 +19,8 @@ def doctor(app: App, world: World, report: Report) -> None:
     heading = f"{app.name} on {app.target}" if app.target else app.name
     world.console.line(f"   {heading}")
     with world.console.stage(report, "doctor") as stage:
-        for check in examine(app, world):
+        for found in examine(app, world):
+            check = replace(found, hint=found.hint and world.spelled(found.hint))
             if not checks or checks[-1].group != check.group:
                 world.console.line(f"   {check.group}")
             checks.append(check)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from connect_tasks.arguments import parse
+from connect_tasks.calling import Spelling
 from connect_tasks.emulator import Running, running
 from connect_tasks.runner import run_verb
 from connect_tasks.verbs import verb
@@ -97,14 +98,14 @@ class Workshop:
     def bare(self) -> Path:
         return self.server.git_root / f"{self.name}.git"
 
-    def run(self, name: str, *arguments: str) -> Ran:
-        """A verb, in this process."""
+    def run(self, name: str, *arguments: str, spelled: Spelling = str) -> Ran:
+        """A verb, in this process. `spelled`: how commands are called by whoever runs it."""
         report = self.root.parent / "report.json"
         report.unlink(missing_ok=True)
         said = io.StringIO()
         options = parse(verb(name), [*arguments, "--json", str(report)], program=name)
         with redirect_stdout(said):
-            status = run_verb(verb(name), options, directory=self.root, environ=self.environ)
+            status = run_verb(verb(name), options, directory=self.root, environ=self.environ, spelled=spelled)
         return Ran(status=status, report=json.loads(report.read_text()), said=said.getvalue())
 
     def process(self, *arguments: str) -> subprocess.CompletedProcess[str]:

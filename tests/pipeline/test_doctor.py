@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from connect_tasks.calling import spelling
 from connect_tasks.emulator import running
 from connect_tasks.pipeline import server_checkup
+from connect_tasks.pipeline.checkup_values import Check, Verdict
+from connect_tasks.stages import doctor
 
 from .conftest import TABLE, Ran, Workshop, make_workshop
 from .hands import person, used_by
@@ -186,3 +189,13 @@ def test_a_clock_that_is_wrong(workshop: Workshop, monkeypatch: pytest.MonkeyPat
 
     assert clock["verdict"] == "warn"
     assert re.fullmatch(r"is 60[0-2] s ahead of the server's", clock["detail"])
+
+
+def test_a_cure_names_the_session_as_it_is_called_here(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = Check(group="app", name="content", verdict=Verdict.WARN, detail="old", hint="nox -s release -- --force")
+    monkeypatch.setattr(doctor, "examine", lambda *_: [check])
+
+    ran = workshop.run("doctor", spelled=spelling({"release": "connect_release"}))
+
+    assert "next: nox -s connect_release -- --force" in ran.said
+    assert checks(ran)["app/content"]["hint"] == "nox -s connect_release -- --force"
