@@ -38,7 +38,7 @@ _HEALTH = re.compile(r"""["'](/(?:health|healthz|healthcheck|ready|livez|ping|he
 _EXPRESS = re.compile(r"shiny\.express\.app:(?P<file>\w+)")
 
 
-NOTHING = Imported(packages=(), unknown=())
+NOTHING = Imported(packages=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,10 +205,10 @@ def _dependencies(files: WorkFiles, place: str, entrypoint: Entrypoint) -> tuple
     if not entrypoint.mode.has_python:
         return None, NOTHING
     prefix = "" if place == "." else f"{place}/"
-    own = [path[len(prefix) :] for path in files.paths if path.startswith(prefix)]
     try:
-        source = find_dependencies(own, lambda path: files.read(prefix + path) or "", None)
+        source = _declared_in(files, prefix)
     except DependenciesMissing as missing:
+        own = _below(files, prefix)
         if any(name in own for name in ("requirements.in", "requirements.txt", "uv.lock", "poetry.lock")):
             raise  # declared, and not readable: its own error says how
         sources = {path: files.read(prefix + path) or "" for path in own if path.endswith(".py")}
@@ -216,8 +216,34 @@ def _dependencies(files: WorkFiles, place: str, entrypoint: Entrypoint) -> tuple
         imported = imported_packages(sources, installed_packages(Path(files.root, place)))
         if not imported.packages:
             raise missing from None
-        return None, imported
+        return None, _declared_above(files, place, imported.packages) or imported
     return source, NOTHING
+
+
+def _declared_in(files: WorkFiles, prefix: str) -> DependencySource:
+    return find_dependencies(_below(files, prefix), lambda path: files.read(prefix + path) or "", None)
+
+
+def _below(files: WorkFiles, prefix: str) -> list[str]:
+    return [path[len(prefix) :] for path in files.paths if path.startswith(prefix)]
+
+
+def _declared_above(files: WorkFiles, place: str, imported: tuple[str, ...]) -> Imported | None:
+    """What the nearest directory above declares, where that is about this app: it declares something that is imported.
+
+    People with a src layout say it once, at the root; Connect looks into the app's directory only.
+    """
+    while place not in {"", "."}:
+        place = posixpath.dirname(place)
+        prefix = f"{place}/" if place else ""
+        try:
+            source = _declared_in(files, prefix)
+        except Problem:  # of another's file
+            continue
+        if source.direct & set(imported):
+            lines = dict.fromkeys(line.line.text for line in source.lines if line.line.requirement)
+            return Imported(packages=tuple(lines), declared_in=prefix + source.path)
+    return None
 
 
 def _unpinned(source: DependencySource) -> bool:

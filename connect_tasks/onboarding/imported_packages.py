@@ -56,11 +56,12 @@ _OTHERWISE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """`packages`: what to install, by the names of the index; `unknown`: imports of which nobody knows what brings
-    them."""
+    """`packages`: what to install, a line of a requirements file each; `unknown`: imports of which nobody knows what
+    brings them. `declared_in`: the file of a directory above whose lines they are."""
 
     packages: tuple[str, ...]
-    unknown: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    declared_in: str | None = None
 
 
 def imported_packages(sources: Mapping[str, str | bytes], installed: Mapping[str, str]) -> Imported:

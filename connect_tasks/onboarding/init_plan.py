@@ -104,7 +104,10 @@ def _requirements(there: Surroundings, notes: list[str]) -> dict[str, str]:
             continue
         path = posixpath.normpath(posixpath.join(app.path, "requirements.in"))
         wanted[path] = "".join(f"{name}\n" for name in app.imported.packages)
-        notes.append(f"{path} is what the app imports, since nothing declared it: look it through")
+        if app.imported.declared_in:
+            notes.append(f"{path} is what {app.imported.declared_in} declares: Connect looks into {app.path} only")
+        else:
+            notes.append(f"{path} is what the app imports, since nothing declared it: look it through")
         if app.imported.unknown:
             names = ", ".join(app.imported.unknown)
             notes.append(f"imported, and not known which package brings it: {names}; add it to {path}")

@@ -127,6 +127,30 @@ def test_an_app_in_a_subfolder_that_declares_nothing(project: Project) -> None:
     assert "not known which package brings it: ownco" in ran.said
 
 
+INDEX = "--index-url https://packages.example.com/simple\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        ("pyproject.toml", '[project]\nname = "x"\ndependencies = ["flask>=3", "ownco"]\n', ["flask>=3", "ownco"]),
+        ("requirements.txt", f"{INDEX}flask==3.1.3  # the web\nownco==1\n", ["flask==3.1.3", "ownco==1"]),
+        ("requirements.txt", "black\nmypy\n", ["flask"]),  # of something else
+    ],
+)
+def test_an_app_in_a_src_layout_has_what_the_root_declares(
+    project: Project, name: str, text: str, lines: list[str]
+) -> None:
+    project.write({"src/shop/__init__.py": "", "src/shop/app.py": "import ownco\n" + FLASK, name: text})
+
+    ran = project.run("init", "--yes")
+
+    assert ran.status == 0, ran.said
+    assert (table(project)["path"], table(project)["entrypoint"]) == ("src", "shop.app:app")
+    assert project.read("src/requirements.in").splitlines() == lines
+    assert ("declares: Connect looks into src only" in ran.said) == (lines != ["flask"])
+
+
 def test_the_virtual_environment_knows_what_brings_an_import(project: Project) -> None:
     project.write({
         "app.py": "import ownco\n" + FLASK,
