@@ -30,7 +30,7 @@ def job_summary(verb: str, reports: Sequence[Told]) -> str:
     lines = [f"### {verb}", "", "| | app | result | commit | seconds |", "|---|---|---|---|--:|"]
     lines += [_row(report) for report in reports]
     for report in reports:
-        lines += _details(report, f" of {report['app']}" if len(reports) > 1 else "")
+        lines += _details(report, f" of {_cell(report['app'] or '-')}" if len(reports) > 1 else "")
     text = "\n".join(lines) + "\n"
     if len(text.encode()) <= SUMMARY_LIMIT:
         return text
@@ -123,11 +123,14 @@ def _row(report: Told) -> str:
 
 def _details(report: Told, of: str) -> Iterator[str]:
     for problem in _problems(report):
-        yield from ("", f"**{problem['code']}**{_cell(of)}: {_cell(problem['message'])}")
+        yield from ("", f"**{problem['code']}**{of}: {_cell(problem['message'])}")
         if problem["hint"]:
             yield f"<br>next: {_cell(problem['hint'])}"
+    if report["commits"]:
+        yield from ("", f"New since what was live{of}:", "")
+        yield from (f"* {_cell(commit)}" for commit in report["commits"])
     if report["stages"]:
-        yield from ("", f"<details><summary>Stages{_cell(of)}</summary>", "")
+        yield from ("", f"<details><summary>Stages{of}</summary>", "")
         yield from ("| stage | | seconds | last run | |", "|---|---|--:|--:|---|")
         for stage in report["stages"]:
             yield _timed(stage["name"], _MARKS[stage["result"]], stage, _cell(stage["detail"]))

@@ -74,6 +74,9 @@ def _app(report: Mapping[str, Any], room: int) -> Iterator[str]:
     if report["stages"]:
         yield from _stages(report["stages"], report["server"])
     yield from (f"<p>{escape(note)}</p>" for note in _tail(report["notes"], room // 4, end=False))
+    news = "".join(f"<li>{escape(commit)}</li>" for commit in _tail(report["commits"], room // 8, end=False))
+    if news:
+        yield f"<h3>New since what was live</h3><ul>{news}</ul>"
     for path, diff in report["diffs"].items():
         lines = _tail(diff.splitlines(), room // 8, end=False)
         yield f"<details><summary>{escape(path)}</summary><pre>{''.join(map(_diff_line, lines))}</pre></details>"

@@ -79,6 +79,7 @@ class Report:
     live_commit: str | None = None
     url: str | None = None
     stages: list[StageOutcome] = field(default_factory=list)
+    commits: list[str] = field(default_factory=list)  # "sha subject" of what is new since the live one
     changes: list[ManifestChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     state: Mapping[str, Any] | None = None  # of `status`: see `LiveState.as_json`
@@ -126,6 +127,7 @@ class Report:
             "url": self.url,
             "stages": [stage.as_json() for stage in self.stages],
             "server": {"seconds": round(self.server.seconds, 3), "before": self.servers_share.before},
+            "commits": list(self.commits),
             "changes": [asdict(change) for change in self.changes],
             "notes": list(self.notes),
             **({} if self.state is None else {"state": dict(self.state)}),

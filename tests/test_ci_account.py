@@ -35,6 +35,7 @@ def live() -> dict[str, Any]:
     report = Report(verb="release", app="sales", target="production", result=Result.CHANGED)
     report.live_commit, report.bundle, report.url = COMMIT, "102", "https://connect.example.com/content/2f82/"
     report.stages.append(StageOutcome(name="deploy", result=Result.CHANGED, seconds=14.051, detail="bundle 102"))
+    report.commits.append("4952783530 Sell *more* <b>")
     return report.as_json()
 
 
@@ -110,6 +111,7 @@ def test_the_summary_is_a_table_that_others_can_not_break() -> None:
     )
     assert "<b>" not in text.replace("\\<b\\>", "")
     assert "next: nox -s status" in text
+    assert "\nNew since what was live of sales:\n\n* 4952783530 Sell \\*more\\* \\<b\\>\n" in text
     rows = [line for line in text.splitlines() if line.startswith("| deploy")]
     assert len(rows) == 2
     assert all(row.replace("\\|", "").count("|") == 6 for row in rows)

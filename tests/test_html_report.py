@@ -47,6 +47,7 @@ def released() -> Report:
         "--- a/requirements.txt\n+++ b/requirements.txt\n@@ -3 +3 @@\n-flask==3.1.0\n+flask==3.1.2\n"
     )
     report.log.extend(["Building environment.", "Bundle 102 is ready as a draft."])
+    report.commits.append("4952783530 Sell more")
     return report
 
 
@@ -75,7 +76,16 @@ def test_all_that_a_run_knows_is_on_it() -> None:
         assert stage.detail in text
     assert "<td>server</td>" in text
     assert '<td class="seconds dim">12.34 s</td>' in page(timed())
-    for words in ("CT800", "CT402", "nox -s status", "1 of 2 failed", "psycopg", "+flask==3.1.2", "2026-03-01 12:00"):
+    for words in (
+        "CT800",
+        "CT402",
+        "nox -s status",
+        "1 of 2 failed",
+        "psycopg",
+        "+flask==3.1.2",
+        "Sell more",
+        "2026-03-01 12:00",
+    ):
         assert words in text
 
 
@@ -84,6 +94,7 @@ def test_text_of_others_is_text() -> None:
     report.app = report.url = report.bundle = NASTY
     report.notes.append(NASTY)
     report.log.append(NASTY)
+    report.commits.append(NASTY)
     report.diffs[NASTY] = f"+{NASTY}"
     report.stages.append(StageOutcome(name=NASTY, result=Result.OK, seconds=0, detail=NASTY))
     report.fail(DeployFailed(NASTY, where=NASTY, hint=NASTY))
@@ -107,6 +118,7 @@ def test_it_is_under_a_megabyte_whatever_was_said(apps: int) -> None:
     for _ in range(apps):
         report = failed()
         report.log.extend("<&>" * 500 for _ in range(5000))
+        report.commits.extend("<&>" * 500 for _ in range(100))
         report.diffs = dict.fromkeys(("requirements.txt", "manifest.json"), "+é<\n" * 100000)
         report.notes = ["x" * 5000] * (3000 // apps)
         reports.append(report)

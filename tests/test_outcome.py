@@ -27,6 +27,7 @@ def test_a_report_has_every_key_whatever_happened() -> None:
         "url": None,
         "stages": [],
         "server": {"seconds": 0.0, "before": None},
+        "commits": [],
         "changes": [],
         "notes": [],
         "error": None,

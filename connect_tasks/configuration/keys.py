@@ -264,7 +264,9 @@ TARGET_KEYS: Mapping[str, Key] = {
     "message": Key(kind=text(rules.not_option), about="The subject of our commits.", example='"Release {app}"'),
     "skip_ci": Key(kind=flag(), about="Mark our commits so that CI does not run for them.", example="true"),
     "tag": Key(
-        kind=text(rules.ref, longest=255), about="An annotated tag for each release.", example='"{app}/{date}-{number}"'
+        kind=text(rules.ref, longest=255),
+        about="An annotated tag for each release; its message lists the commits since the version before.",
+        example='"{app}/{date}-{number}"',
     ),
     "push_timeout": Key(kind=seconds(), about="Limit of a push with its replays, in seconds.", example="60"),
     "deploy_timeout": Key(kind=seconds(), about="Limit of the deploy task, in seconds.", example="1800"),

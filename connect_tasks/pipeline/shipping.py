@@ -13,6 +13,7 @@ from ..outcome import Report, Result
 from ..packages.requirements_file import PinChange
 from ..repository.commit_message import commit_message
 from ..repository.deploy_branch import DeployCommit, deploy_commit_for, filtered_tree
+from ..repository.release_notes import NOTHING_NEW, SHOWN, ReleaseNotes, notes_since
 from ..repository.release_tag import ReleaseTag, plan_tag
 from ..repository.tree import MANIFEST
 from ..server.connect import RepositorySettings
@@ -83,6 +84,7 @@ class Proposal:
     shipment: Shipment
     live_bundle: str | None  # of what is live as it shall be
     notes: tuple[str, ...] = ()  # what is left as somebody made it
+    news: ReleaseNotes = NOTHING_NEW
 
 
 def ship(
@@ -114,6 +116,9 @@ def propose(app: App, world: World, facts: Facts, candidate: Candidate, changes:
     untested = world.options.no_test
     found = standing(app, world, facts, candidate)
     message = commit_message(app, changes=changes, trailers=untested_trailer(untested))
+    news = NOTHING_NEW
+    if not found.live:
+        news = notes_since(world.git, facts.server.live_commit, candidate.commit, app.path)
     branch = None if app.deploy_branch is None else generated_branch(app, world, candidate, changes)
     decided = Decided(
         candidate=candidate,
@@ -125,7 +130,7 @@ def propose(app: App, world: World, facts: Facts, candidate: Candidate, changes:
         ship=found.ship,
         generated_branch=branch,
         pull_request=world.options.pull_request,
-        tag=_tag(app, world, candidate, message) if found.ship is None else None,
+        tag=_tag(app, world, candidate, message, news) if found.ship is None else None,
         differences=tuple(one for one in facts.differences if world.options.force or not one.by_hand),
     )
     actions = plan_release(app, facts, decided)
@@ -147,13 +152,15 @@ def propose(app: App, world: World, facts: Facts, candidate: Candidate, changes:
         shipment=shipment,
         live_bundle=content.bundle if content and found.live else None,
         notes=notes,
+        news=news,
     )
 
 
 def begin(world: World, report: Report, proposal: Proposal) -> None:
     """Put into the report what is known before anything is done."""
     report.notes += proposal.notes
-    for note in proposal.notes:
+    report.commits += proposal.news.commits
+    for note in (*proposal.notes, *proposal.news.lines(SHOWN)):
         world.console.note(note)
     note_shipment(report, replace(proposal.shipment, bundle=proposal.live_bundle), proposal.facts.connect)
 
@@ -226,10 +233,11 @@ def _left_alone(
     return (*facts.server.notes, *(f"left as it is: {one}; --force sets it" for one in left))
 
 
-def _tag(app: App, world: World, candidate: Candidate, message: str) -> ReleaseTag | None:
-    """The tag that is pushed with the branch. A deploy branch is its own list of releases."""
+def _tag(app: App, world: World, candidate: Candidate, message: str, news: ReleaseNotes) -> ReleaseTag | None:
+    """The tag that is pushed with the branch; it says what is new. A deploy branch is its own list of releases."""
     if app.deploy_branch is not None or world.options.pull_request:
         return None
     today = datetime.now(timezone.utc).date()
     made = world.git.tree_id(candidate.commit, app.path) == candidate.tree_id  # else the commit is still to come
-    return plan_tag(world.git, app, candidate.commit if made else None, message=message, today=today)
+    said = "\n".join((message, *news.lines())).rstrip() + "\n"
+    return plan_tag(world.git, app, candidate.commit if made else None, message=said, today=today)

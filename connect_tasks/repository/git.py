@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,9 +104,11 @@ class Git(GitObjects):
             changed[os.fsdecode(path)] = None if mode == "000000" else Blob(mode, oid)
         return changed
 
-    def subjects(self, *revisions: str, limit: int = 1000) -> tuple[tuple[str, str], ...]:
-        """(commit, subject) of the commits that `revisions` select (as for rev-list), newest first."""
-        found = self.ask("log", "-z", "--format=%H %s", f"--max-count={limit}", "--end-of-options", *revisions)
+    def subjects(self, *revisions: str, paths: Sequence[str] = (), limit: int = 1000) -> tuple[tuple[str, str], ...]:
+        """(commit, subject) of the commits that `revisions` select (as for rev-list), newest first; of those that touch
+        `paths` (pathspecs), where there are some."""
+        options = ("-z", "--format=%H %s", f"--max-count={limit}", "--end-of-options")
+        found = self.ask("log", *options, *revisions, "--", *paths)
         if not found.ok:
             raise failed(found)
         lines = found.text.split("\0")

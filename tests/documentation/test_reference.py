@@ -57,6 +57,7 @@ def full() -> Report:
     report = Report(verb="release", app="sales", target="production", commit="a" * 40, url="http://127.0.0.1/")
     report.stages.append(StageOutcome(name="test", result=Result.OK, seconds=1.5, detail="3 passed"))
     report.notes.append("a note")
+    report.commits.append("d70f24e839 Sell more")
     report.state = {"sync": "in sync"}
     report.fail(Problems((ManifestStale("one", where="app.py"), PushRejected("two", hint="git push"))))
     return report

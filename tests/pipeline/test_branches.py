@@ -89,6 +89,16 @@ def test_a_tag_lands_with_the_branch(workshop: Workshop) -> None:
     ran = workshop.run("release")
     assert ran.status == 0, ran.said
     assert workshop.remote("refs/tags/app-1^{commit}") == ran.report["live_commit"] == workshop.head
+    assert ran.report["commits"] == []  # nothing was live before
+
+    mine = f"{workshop.commit('Sell [more]', notes_txt='x')[:10]} Sell [more]"
+    planned = workshop.run("plan")
+    again = workshop.run("release")
+
+    assert planned.report["commits"] == again.report["commits"] == [mine]  # its own release commit is no news
+    assert f"since {ran.report['live_commit'][:10]}, which is live:\n   * {mine}" in planned.said
+    assert workshop.git("tag", "--list", "--format=%(contents)", "app-2").splitlines()[-1] == f"* {mine}"
+    assert workshop.remote("refs/tags/app-2^{commit}") == again.report["live_commit"]
 
 
 def test_hand_edits_of_generated_files_are_kept_and_shown(workshop: Workshop) -> None:
