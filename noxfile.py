@@ -135,9 +135,11 @@ def _measure(session: nox.Session, *benchmarks: Sequence[str], then: str) -> Non
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation, strictly, into site/ (add `-- serve` to read it while you write)."""
-    session.install("-e", ".", "--group", "docs")
+    """Build the documentation, strictly, into site/, and test it (add `-- serve` to read it while you write)."""
+    session.install("-e", ".", "--group", "docs", "--group", "test")
     session.run("mkdocs", *(session.posargs or ("build", "--strict")), env={"NO_MKDOCS_2_WARNING": "1"})
+    if not session.posargs:
+        session.run("pytest", "tests/documentation/test_site.py", env={"CONNECT_TASKS_SITE": "site"})
 
 
 @nox.session
@@ -158,7 +160,9 @@ def types(session: nox.Session) -> None:
 
 def _run_tests(session: nox.Session) -> None:
     session.install("-e", ".[emulator]", "--group", "test")
-    session.run("pytest", "-n", "2", "--dist", "loadscope", "-m", "not frameworks and not slow", *session.posargs)
+    session.run(
+        "pytest", "-n", "2", "--dist", "loadscope", "-m", "not frameworks and not slow and not site", *session.posargs
+    )
 
 
 connect_tasks.register()
