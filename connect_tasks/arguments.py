@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .errors import UsageWrong
-from .verbs import EXIT_CODES, NAMES, VERBS, Argument, Verb, verb
+from .verbs import COMMAND, EXIT_CODES, NAMES, VERBS, Argument, Verb, verb
 
-PROGRAM = "python -m connect_tasks"
 WIDTH = 100
 _ENVIRONMENT = "CONNECT_SERVER and CONNECT_API_KEY name the server and your key, as for Posit's own tools."
 
@@ -72,17 +71,17 @@ class _Parser(argparse.ArgumentParser):
         return found
 
 
-def command_line(arguments: Sequence[str]) -> tuple[Verb, Options]:
-    """What `python -m connect_tasks ARGUMENTS` asks for. Raises as `parse`."""
+def command_line(arguments: Sequence[str], *, program: str = COMMAND) -> tuple[Verb, Options]:
+    """What `PROGRAM ARGUMENTS` asks for. Raises as `parse`."""
     if arguments and arguments[0] in NAMES:
         which = verb(arguments[0])
-        return which, parse(which, arguments[1:], program=f"{PROGRAM} {which.name}")
-    top = _overview()
+        return which, parse(which, arguments[1:], program=f"{program} {which.name}")
+    top = _overview(program)
     word = arguments[0] if arguments else "-"
     if not word.startswith("-"):
         top.error(f"there is no verb `{word}`{resembling(word, NAMES)}")
     top.parse_known_args(list(arguments))  # --help and --version end here
-    raise UsageWrong("a VERB comes first", hint=f"{PROGRAM} --help")
+    raise UsageWrong("a VERB comes first", hint=f"{program} --help")
 
 
 def parse(which: Verb, arguments: Sequence[str], *, program: str) -> Options:
@@ -103,15 +102,15 @@ def resembling(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _overview() -> argparse.ArgumentParser:
+def _overview(program: str) -> argparse.ArgumentParser:
     width = max(map(len, NAMES))
     lines = [f"  {entry.name:<{width}}  {entry.summary}" for entry in VERBS]
     top = _Parser(
-        prog=PROGRAM,
-        usage=f"{PROGRAM} VERB [--app NAME] [--target NAME] [--json FILE] [...]",
+        prog=program,
+        usage=f"{program} VERB [--app NAME] [--target NAME] [--json FILE] [...]",
         description="\n".join(("Release a Python app to Posit Connect by the git-backed route.", "", "verbs:", *lines)),
         epilog="\n".join(
-            (f"each has its own manual: {PROGRAM} VERB --help", "", _wrapped(_ENVIRONMENT), "", _exit_codes())
+            (f"each has its own manual: {program} VERB --help", "", _wrapped(_ENVIRONMENT), "", _exit_codes())
         ),
     )
     top.add_argument("--version", action="version", version=f"connect-tasks {own_version()}")

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 
 from .errors import Problem, Problems
-from .verbs import NAMES
+from .verbs import COMMAND, NAMES
 
 #: Spells the commands in a hint.
 Spelling = Callable[[str], str]
 _VERB = f"(?:{'|'.join(NAMES)})(?![\\w-])"
 _CALL = re.compile(rf"\bnox -s (?P<verbs>{_VERB}(?: {_VERB})*)(?P<dashes> --(?= ))?")
-COMMAND = "python -m connect_tasks"
+#: What an installation puts on PATH: all that there is of us after `pipx install`, where `python -m` finds nothing.
+PROGRAM = "connect-tasks"
 
 
-def spelling(sessions: Mapping[str, str]) -> Spelling:
-    """By the names under which verbs are registered; one that is not is called without nox, which always works.
+def called_as(path: str) -> str:
+    """How the command line calls us, by the program's path: `/venv/bin/connect-tasks` -> `connect-tasks`."""
+    return PROGRAM if PurePath(path).stem == PROGRAM else COMMAND
+
+
+def spelling(sessions: Mapping[str, str], command: str = COMMAND) -> Spelling:
+    """By the names under which verbs are registered; one that is not is called without nox, by `command`.
 
     `{"release": "connect_release"}`: `nox -s release -- --force` -> `nox -s connect_release -- --force`;
     `{}`: -> `python -m connect_tasks release --force`.
@@ -26,7 +33,7 @@ def spelling(sessions: Mapping[str, str]) -> Spelling:
         verbs = call["verbs"].split()
         if all(name in sessions for name in verbs):
             return f"nox -s {' '.join(sessions[name] for name in verbs)}{call['dashes'] or ''}"
-        return " && ".join(f"{COMMAND} {name}" for name in verbs)
+        return " && ".join(f"{command} {name}" for name in verbs)
 
     return lambda text: _CALL.sub(spelled, text)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+#: How a verb is called without nox, wherever we can be imported.
+COMMAND = "python -m connect_tasks"
 #: Exit codes of `python -m connect_tasks`, by meaning; nox itself turns every failure into 1.
 EXIT_CODES: Mapping[int, str] = MappingProxyType(
     {

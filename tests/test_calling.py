@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connect_tasks.calling import respell, spelling
+from connect_tasks.calling import called_as, respell, spelling
 from connect_tasks.errors import Drift, Problems, PushRejected
 from connect_tasks.verbs import NAMES
 
@@ -40,3 +40,17 @@ def test_every_member_of_a_group_is_spelled() -> None:
 
     assert group.hint == "nox -s connect_freeze"
     assert [member.hint for member in group.problems] == ["nox -s connect_freeze", None]
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("/home/ada/.local/bin/connect-tasks", "connect-tasks"),
+        ("connect-tasks.exe", "connect-tasks"),
+        ("/site-packages/connect_tasks/__main__.py", "python -m connect_tasks"),
+        ("-c", "python -m connect_tasks"),
+    ],
+)
+def test_whoever_calls_the_program_is_told_of_the_program(path: str, command: str) -> None:
+    assert called_as(path) == command
+    assert spelling({}, called_as(path))("nox -s release -- --force") == f"{command} release --force"

@@ -65,7 +65,7 @@ def load(root: Path, directories: Iterable[str] = ()) -> Config:
         nested = []  # others below it are none of its concern
     if not nested and (document is None or document.table(TABLE) is None):
         message = "there is no [tool.connect-tasks] table" + ("" if document else f", and no {FILE}")
-        hint = f"python -m connect_tasks init, or add the line [tool.connect-tasks] to {FILE}"
+        hint = f"nox -s init, or add the line [tool.connect-tasks] to {FILE}"
         raise ConfigurationMissing(message, where=FILE, hint=hint)
     if document is not None and nested and (undecided := _undecided(document, root, nested)):
         raise undecided

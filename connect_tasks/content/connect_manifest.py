@@ -23,7 +23,7 @@ _WRITTEN = ("version", "locale", "metadata", "python", "files")
 _KEPT = ("environment", "extension", "integration_requests", "jupyter", "node", "packages", "platform", "quarto")
 _KEPT_METADATA = ("content_category", "has_parameters", "primary_document", "primary_rmd")
 _CONFLICT = re.compile(rb"^(<<<<<<<|>>>>>>>|\|\|\|\|\|\|\|)( |\r?$)", re.MULTILINE)
-_REPAIR = "python -m connect_tasks manifest"
+_REPAIR = "nox -s manifest"
 
 
 def shipped(paths: Iterable[str], include: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[str, ...]:

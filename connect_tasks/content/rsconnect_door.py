@@ -155,7 +155,7 @@ def _environment(directory: Path, request: ManifestRequest) -> Environment:
 
     found = output_file(str(directory), request.package_file, "pip")
     if found is None:
-        hint = "python -m connect_tasks freeze"
+        hint = "nox -s freeze"
         raise ManifestRefused(f"the app has no {request.package_file}", where=str(directory), hint=hint)
     ours = {"locale": request.locale, "pip": request.pip, "python": request.python}
     return Environment.from_dict({**found, **ours}, python_version_requirement=request.requires)

@@ -37,8 +37,9 @@ class Problems(Problem):
 
 
 def raise_all(problems: list[Problem]) -> None:
-    """Raise nothing, the only problem, or all of them together."""
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise Problems(tuple(problems))
+    """Raise nothing, the only problem, or all of them together; what two facts found is told once."""
+    told = tuple({(problem.code, problem.message, problem.where): problem for problem in reversed(problems)}.values())
+    if len(told) == 1:
+        raise told[0]
+    if told:
+        raise Problems(told[::-1])

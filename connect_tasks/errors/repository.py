@@ -10,7 +10,7 @@ class NotARepository(Problem):
 
     Why: Connect clones a commit; without git there is nothing that it could clone.
 
-    Next: run it inside the clone, or begin one with `git init && git add . && git commit`.
+    Next: run it inside the clone, or begin one with `nox -s init`, which sets the app up besides.
     """
 
     code = "CT200"

@@ -30,6 +30,8 @@ _SAME = {
     "trusted-host": ("UV_INSECURE_HOST",),
     "timeout": ("UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT"),
 }
+#: Variables that add to the one index.
+_FURTHER = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 _TRUE = {"1", "true", "yes", "on", "y", "t"}
 
 
@@ -111,6 +113,13 @@ def index_source(environ: Mapping[str, str], directory: Path) -> tuple[str, str]
             "PIP_INDEX_URL"
         ) else "pip's configuration"
     return "the public index", "default"
+
+
+def further_indexes(environ: Mapping[str, str], directory: Path) -> str:
+    """The indexes and wheel directories besides the one, without credentials, and who says so; empty for none."""
+    found = index_settings(environ, directory).further
+    named = [name for name in _FURTHER if environ.get(name)]
+    return f"{', '.join(found)}, by {' and '.join(named) or 'a file of uv or pip'}" if found else ""
 
 
 def _variables(indexes: Indexes) -> dict[str, str]:

@@ -29,7 +29,7 @@ from ..errors import (
     RepositoryLocked,
     UncommittedChanges,
 )
-from ..packages.index_settings import index_source
+from ..packages.index_settings import further_indexes, index_source
 from ..packages.uv_door import reach_index
 from ..repository.git import Git
 from ..repository.git_messages import own_words
@@ -110,7 +110,8 @@ def _index(app: App, world: World) -> str:
     url, source = index_source(world.environ, directory)
     if not world.options.offline:
         reach_index(world.place("index"), world.environ, directory)
-    return f"{url}, by {source}"
+    further = further_indexes(world.environ, directory)
+    return f"{url}, by {source}" + (f"; besides {further}" if further else "")
 
 
 # the repository ---------------------------------------------------------------------------------------------------

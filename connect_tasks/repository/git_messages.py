@@ -58,7 +58,7 @@ def no_repository(path: Path, stderr: str) -> Problem:
         return NotARepository(f"{path} is a bare repository, without files", hint="git worktree add ../checkout")
     if "not a git repository" in stderr:
         return NotARepository(
-            f"{path} is not inside a git repository", hint='git init && git add . && git commit -m "first commit"'
+            f"{path} is not inside a git repository", hint="nox -s init, which begins one and sets the app up"
         )
     return NotARepository(f"git can't open {path}: {own_words(stderr)}", hint=f"git -C {path} status")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ..configuration import TABLE_OF_AN_APP, App, explain, for_path, load
 from ..content.candidate import take_candidate
@@ -99,12 +100,16 @@ def _found(app: App, world: World) -> Iterator[tuple[str, Effective]]:
         yield key, Effective(key=key, value=value, source=source)
 
 
+def _unknown(why: str) -> tuple[object, str]:
+    return None, why
+
+
 def _of_candidate(app: App, world: World) -> dict[str, Callable[[], tuple[object, str]]]:
     git = world.git
     try:
         candidate = take_candidate(git, app)
-    except Problem:
-        return {}
+    except Problem as problem:
+        return dict.fromkeys(("python", "dependencies"), partial(_unknown, problem.message))
 
     def python() -> tuple[object, str]:
         requirement = python_requirement(git, app, candidate)

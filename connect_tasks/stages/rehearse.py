@@ -184,7 +184,7 @@ def _server(data: Path, repositories: Path, environ: Mapping[str, str], *, leave
         with running(data, repositories, environment=env) as server:
             yield server
     except NotStarted as error:
-        raise EmulatorMissing(str(error), hint="run it by hand: python -m connect_tasks serve") from None
+        raise EmulatorMissing(str(error), hint="run it by hand: nox -s serve") from None
 
 
 # what was not rehearsed

@@ -87,3 +87,6 @@ def test_what_is_not_there_says_why(root: Path) -> None:
     assert found["server"][0] is None
     assert found["key"][0] is None
     assert named["server"] == ("https://other.example.com", "CONNECT_SERVER")
+
+    subprocess.run(["git", "update-ref", "-d", "HEAD"], cwd=root, check=True)  # as `init` leaves it
+    assert values(root)[0]["dependencies"] == (None, "the repository has no commit yet")

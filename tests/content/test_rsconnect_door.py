@@ -161,7 +161,7 @@ def test_without_requirements_nothing_is_written(tmp_path: Path) -> None:
     (app / "requirements.txt").unlink()
     with pytest.raises(ManifestRefused, match=r"requirements\.txt") as caught:
         write_manifest(app, ManifestRequest(mode=app_mode.FLASK, entrypoint="app:app"))
-    assert caught.value.hint == "python -m connect_tasks freeze"
+    assert caught.value.hint == "nox -s freeze"
     assert not (app / "manifest.json").exists()
 
 

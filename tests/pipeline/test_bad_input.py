@@ -68,7 +68,7 @@ CASES: list[tuple[Callable[[Workshop], None], int, str, str, str]] = [
     (wrong_key, 1, "CT703", "does not accept the key", "CONNECT_API_KEY"),
     (server_down, 1, "CT702", "connection refused", "CONNECT_SERVER"),
     (server_is_another_page, 1, "CT704", "", "server"),
-    (not_a_repository, 1, "CT200", "not inside a git repository", "git init"),
+    (not_a_repository, 1, "CT200", "not inside a git repository", "nox -s init"),
     (no_remote, 1, "CT201", "no remote 'origin'", "git remote add"),
     (wrong_entrypoint, 1, "CT401", "no nothing", "app:app"),
     (another_branch, 1, "CT202", "HEAD is on feature", "git switch main"),

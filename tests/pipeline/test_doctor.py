@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import time
@@ -162,6 +163,7 @@ def test_a_viewers_key(workshop: Workshop) -> None:
 def test_an_index_that_does_not_answer_and_who_named_it(workshop: Workshop) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
+        workshop.environ |= {"PIP_CONFIG_FILE": os.devnull, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": ""}
         workshop.environ["PIP_INDEX_URL"] = f"http://ada:pa55word@127.0.0.1:{free.getsockname()[1]}/simple"
 
     ran = workshop.run("doctor")
@@ -169,6 +171,9 @@ def test_an_index_that_does_not_answer_and_who_named_it(workshop: Workshop) -> N
 
     assert (ran.status, checks(ran)["this computer/index"]["verdict"]) == (1, "fail"), ran.said
     assert offline["detail"].endswith("by PIP_INDEX_URL")
+    workshop.environ["PIP_EXTRA_INDEX_URL"] = "http://ada:pa55word@127.0.0.1:9/more"
+    further = checks(workshop.run("doctor", "--offline"))["this computer/index"]["detail"]
+    assert further.endswith("; besides http://127.0.0.1:9/more, by PIP_EXTRA_INDEX_URL")
     assert "pa55word" not in ran.said + offline["detail"]
 
 
