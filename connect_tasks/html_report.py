@@ -25,7 +25,7 @@ _STYLE = """
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 60rem; padding: 1.5rem; background: var(--ground); color: var(--text);
   font: 16px/1.5 system-ui, sans-serif }
-h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.2rem; margin: 2rem 0 .3rem } h3 { font-size: 1rem }
+h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.2rem; margin: 2rem 0 .3rem } h3 { font-size: 1rem; margin: 1rem 0 .3rem }
 a { color: var(--link) } p { margin: .3rem 0; overflow-wrap: anywhere } .dim { color: var(--dim) }
 .ok, .changed, .noop { color: var(--ok) } .failed { color: var(--failed) }
 .problem { border-left: 4px solid var(--failed); background: var(--soft); padding: .5rem 1rem; margin: 1rem 0 }
@@ -33,6 +33,7 @@ table { border-collapse: collapse; width: 100% } td, th { text-align: left; padd
   border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere } th { font-weight: 600 }
 td.seconds { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 td.bar { width: 25% } .bar i { display: block; height: .8rem; margin-top: .35rem; background: var(--bar) }
+details { margin: .7rem 0 } ul { margin: .3rem 0; padding-left: 1.2rem }
 pre { background: var(--soft); border: 1px solid var(--line); padding: .7rem; overflow: auto; max-height: 30rem;
   font: 13px/1.45 ui-monospace, monospace } pre span { display: block }
 .added { background: var(--added) } .gone { background: var(--gone) } summary { cursor: pointer; font-weight: 600 }
@@ -97,7 +98,9 @@ def _problems(error: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _facts(report: Mapping[str, Any]) -> Iterator[str]:
-    words = {"commit": "commit", "bundle": "bundle", "live_commit": "live"}
+    words = {"live_commit": "live", "bundle": "bundle"}
+    if report["commit"] != report["live_commit"]:
+        words = {"commit": "commit", **words}
     told = [f"{word} <code>{escape(str(report[key]))}</code>" for key, word in words.items() if report[key]]
     if told:
         yield f"<p>{', '.join(told)}</p>"

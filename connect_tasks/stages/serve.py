@@ -28,7 +28,10 @@ def serve(options: Options, environ: Mapping[str, str], directory: Path, console
             report.url = server.url
             console.line(f"   local Connect at {server.url}/connect/")
             console.line(f"   export CONNECT_SERVER={server.url} CONNECT_API_KEY={server.api_key}")
-            console.line(f"   git repositories at {server.url}/git/NAME.git; interrupt to stop")
+            console.line("   it hosts git repositories too, and makes one at the first push:")
+            console.line(f"   git remote add origin {server.url}/git/NAME.git")
+            console.line(f'   git config http.{server.url}/.extraHeader "Authorization: Key $CONNECT_API_KEY"')
+            console.line("   interrupt to stop")
             server.process.wait()
     except NotStarted as error:
         raise EmulatorMissing(str(error), hint="is the port taken? try --port 0") from None
