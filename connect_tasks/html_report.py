@@ -25,7 +25,8 @@ _STYLE = """
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 60rem; padding: 1.5rem; background: var(--ground); color: var(--text);
   font: 16px/1.5 system-ui, sans-serif }
-h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.2rem; margin: 2rem 0 .3rem } h3 { font-size: 1rem; margin: 1rem 0 .3rem }
+h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.2rem; margin: 2rem 0 .3rem }
+h3 { font-size: 1rem; margin: 1rem 0 .3rem }
 a { color: var(--link) } p { margin: .3rem 0; overflow-wrap: anywhere } .dim { color: var(--dim) }
 .ok, .changed, .noop { color: var(--ok) } .failed { color: var(--failed) }
 .problem { border-left: 4px solid var(--failed); background: var(--soft); padding: .5rem 1rem; margin: 1rem 0 }
