@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two signs of life where no line can be redrawn.
 HEARTBEAT = 30.0
+#: Columns of a terminal below which `doctor` gives up its own.
+NARROW = 60
 #: Lines of somebody else's that were only flashed on the live line, and are shown after all when their stage fails.
 TAIL = 20
 #: Seconds of the server's share that are worth a line.
@@ -124,16 +126,23 @@ class Console:
 
     def verdict(self, verdict: str, name: str, text: str, hint: str | None = None) -> None:
         """A line of `doctor`, the next command below it; folded to the terminal's width, as columns must be."""
-        mark = self._verdict_mark(verdict)
-        self._columns(f"   {mark} {name:<13} ", self.clean(text), indent=" " * 20)
+        width = shutil.get_terminal_size().columns if self._redrawn else 0
+        narrow = 0 < width < NARROW
+        indent = " " * (6 if narrow else 20)
+        head = f"{name} " if narrow else f"{name:<13} "
+        self._columns(f"   {self._verdict_mark(verdict)} ", head + self.clean(text), indent=indent, width=width)
         if hint:
-            self._columns(f"{'':20}next: ", self.clean(hint), indent=" " * 26)
+            self._columns(indent, f"next: {self.clean(hint)}", indent=f"{indent}      ", width=width)
 
-    def _columns(self, head: str, text: str, *, indent: str) -> None:
-        width = shutil.get_terminal_size().columns - len(indent) if self._redrawn else 0
-        lines = textwrap.wrap(text, width, break_on_hyphens=False) if width > 20 else [text]
-        for number, line in enumerate(lines or [""]):
-            self._write((indent if number else head) + line)
+    def _columns(self, head: str, text: str, *, indent: str, width: int) -> None:
+        """Folded: the first line behind `head`, which may hold colours, the others behind `indent`."""
+        taken = len(plain(head))
+        if width - len(indent) <= 20:
+            self._write(head + text)
+            return
+        lines = textwrap.wrap(text, width, initial_indent=" " * taken, subsequent_indent=indent, break_on_hyphens=False)
+        for number, line in enumerate(lines):
+            self._write(line if number else head + line[taken:])
 
     def _verdict_mark(self, verdict: str) -> str:
         like = {"pass": Result.OK, "fail": Result.FAILED, "skip": Result.NOOP}.get(verdict)

@@ -193,6 +193,24 @@ def piped(redact: Redactor | None = None) -> tuple[Console, io.StringIO]:
     return Console(stream, redact or Redactor(), {}), stream
 
 
+VERDICT = """
+console.verdict("fail", "git support", "it is off for everybody on this server", "ask an administrator to enable it")
+"""
+
+
+def test_a_line_of_doctor_keeps_its_column_or_gives_it_up_where_there_is_no_room(tmp_path: Path) -> None:
+    assert show(VERDICT, tmp_path, columns=80).screen == [
+        "    ✗ git support   it is off for everybody on this server",
+        "                    next: ask an administrator to enable it",
+    ]
+    assert show(VERDICT, tmp_path, columns=40).screen == [
+        "    ✗ git support it is off for",
+        "      everybody on this server",
+        "      next: ask an administrator to",
+        "            enable it",
+    ]
+
+
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     console = Console(stream, Redactor(), {})
