@@ -248,3 +248,14 @@ def test_every_verb_is_in_the_readme() -> None:
     text = pages()["README.md"]
     spelled = ("`{}`", "nox -s {}", "connect-tasks {}`")
     assert [name for name in NAMES if not any(each.format(name) in text for each in spelled)] == []
+
+
+def test_the_map_of_modules_is_whole() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    package = [path for path in (ROOT / "connect_tasks").iterdir() if not path.name.startswith("_")]
+    names = [path.name if path.is_file() else f"{path.name}/" for path in package if path.suffix in {"", ".py"}]
+    assert len(names) > 25
+    assert [name for name in names if f"`{name}`" not in text] == []
+    rows = [row.partition(" | ")[0] for row in text.splitlines() if row.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert told <= set(names)
