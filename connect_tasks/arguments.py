@@ -24,6 +24,7 @@ class Options:
     target: str | None = None
     path: str | None = None
     json: str | None = None
+    events: str | None = None
     html: str | None = None
     junit: str | None = None
     dotenv: str | None = None
@@ -90,6 +91,8 @@ def parse(which: Verb, arguments: Sequence[str], *, program: str) -> Options:
     _add(parser, "which app", which.which)
     _add(parser, "how", (*which.own, *which.reports))
     values = vars(parser.parse_args(list(arguments)))
+    if values["json"] == values.get("events") == "-":
+        parser.error("--json - and --events -: only one of them can have standard output")
     values["upgrade"] = tuple(values.get("upgrade") or ())
     return Options(**values)
 

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import monotonic, time
 from typing import TYPE_CHECKING, TextIO
 
@@ -52,10 +53,12 @@ class Console:
         environ: Mapping[str, str],
         *,
         outer: Callable[[str], None] | None = None,
+        events: Callable[..., None] | None = None,
     ) -> None:
         self._stream = stream
         self._outer = outer
         self._redact = redact
+        self._events = events or _nobody
         fancy = _can_say("✓✗·⠋", stream)
         in_ci = environ.get("CI", "").lower() not in {"", "0", "false"}
         self._redrawn = _is_terminal(stream) and fancy and not in_ci and environ.get("TERM") not in {"dumb", "unknown"}
@@ -72,7 +75,8 @@ class Console:
 
     def of(self, app: str) -> Console:
         """For one of several apps that are at work at the same time: plain lines, with its name in front of each."""
-        return Console(self._stream, self._redact, {"CI": "true"}, outer=lambda text: self._write(f"{app}: {text}"))
+        told = partial(Console, self._stream, self._redact, {"CI": "true"}, events=self._events)
+        return told(outer=lambda text: self._write(f"{app}: {text}"))
 
     # while it runs --------------------------------------------------------------------------------------------------
 
@@ -82,6 +86,8 @@ class Console:
         explained = False
         self._flashed.clear()
         self._report, self._stage = report, name
+        where = {"app": report.app, "target": report.target, "stage": name}
+        self._events("stage-begin", **where)
         try:
             with recorded(report, name) as stage, self._alive(name):
                 yield stage
@@ -89,7 +95,9 @@ class Console:
             explained = True  # whoever catches it shows it, once
             raise
         finally:
-            self._over(report, report.stages[-1], explained=explained)
+            ended = report.stages[-1]
+            self._events("stage-end", **where, **{k: v for k, v in ended.as_json().items() if k != "name"})
+            self._over(report, ended, explained=explained)
 
     def log(self, text: str) -> None:
         """Lines of somebody else's: the server's task, a test runner, git."""
@@ -267,6 +275,10 @@ class Console:
         self._sections += 1
         self._folded = f"connect_tasks_{self._sections}"
         return self._folding.start(self._folded, f"   {self._stage or 'log'}: what was said", time()) + "\n"
+
+
+def _nobody(_event: str, **_told: object) -> None:
+    """Listens to no events."""
 
 
 def write(stream: TextIO | None, text: str) -> bool:

@@ -6,7 +6,7 @@ The JSON report has schema 1 and is written on failure too, see `Report.as_json`
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
@@ -177,6 +177,11 @@ def several_as_json(verb: str, reports: Iterable[Report]) -> Mapping[str, Any]:
         "result": str(summarise(report.result for report in apps)),
         "apps": [report.as_json() for report in apps],
     }
+
+
+def told_as_json(verb: str, reports: Sequence[Report]) -> Mapping[str, Any]:
+    """The account of a run: of its only app, or of several."""
+    return reports[0].as_json() if len(reports) == 1 else several_as_json(verb, reports)
 
 
 @dataclass(kw_only=True)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,15 @@ from .atomic_file import remove_half_written, write_private
 from .console import Console, write
 from .errors import Problem, ReportUnwritten
 from .foreign_text import plain
-from .outcome import Report, several_as_json
-from .secret import Redactor, Secret
+from .outcome import Report, told_as_json
+from .secret import Redactor, Secret, each_text
 
 
 def write_json(verb: str, options: Options, reports: Sequence[Report], redact: Redactor) -> None:
     """The report as JSON, where it was asked for. Raises `ReportUnwritten`."""
     if options.json is None:
         return
-    data = reports[0].as_json() if len(reports) == 1 else several_as_json(verb, reports)
-    text = json.dumps(_each(data, redact), indent=2, ensure_ascii=True) + "\n"
+    text = json.dumps(redact.data(told_as_json(verb, reports)), indent=2, ensure_ascii=True) + "\n"
     if options.json == "-":
         write(sys.stdout, text)
         return
@@ -107,18 +105,7 @@ def _named_file(arguments: Sequence[str]) -> str | None:
 
 def _shown(data: Any, redact: Redactor) -> Any:
     """For people: without secrets, and without what steers a terminal or turns the direction of a line."""
-    return _each(data, lambda text: redact(plain(text)))
-
-
-def _each(data: Any, change: Callable[[str], str]) -> Any:
-    """Each text by itself: in the JSON of all of them, a secret may stand in escapes within escapes."""
-    if isinstance(data, str):
-        return change(data)
-    if isinstance(data, Mapping):
-        return {change(key): _each(value, change) for key, value in data.items()}
-    if isinstance(data, (list, tuple, deque)):
-        return [_each(value, change) for value in data]
-    return data
+    return each_text(data, lambda text: redact(plain(text)))
 
 
 def _append(place: str | None, text: str) -> None:

@@ -19,6 +19,7 @@ from .configuration import TABLE_OF_AN_APP, TARGET, App, Config, for_path, load,
 from .console import Console
 from .content.evidence import EvidenceStore
 from .errors import InternalError, Interrupted, Problem, ReportUnwritten
+from .event_log import EventLog
 from .interrupts import terminated_as_interrupt
 from .outcome import Report, exit_code
 from .pipeline.stage_hooks import run_on_failure
@@ -49,8 +50,10 @@ def run_verb(
     `spelled` puts the commands of hints into the words of whoever called us.
     """
     redact = Redactor.of_environment(environ)
-    stream = sys.stderr if options.json == "-" or options.matrix else sys.stdout
-    console = Console(stream, redact, environ)
+    stream = sys.stderr if "-" in {options.json, options.events} or options.matrix else sys.stdout
+    events = EventLog(options.events, redact)
+    events.begin(verb.name)
+    console = Console(stream, redact, environ, events=events)
     reports: list[Report] = []
     if options.source is not None:
         directory /= options.source
@@ -73,7 +76,7 @@ def run_verb(
     if not verb.every_target:  # its lines are the recap
         console.recap(reports)
     accounts = [partial(write_one, verb.name, options) for write_one in (write_json, write_page, write_for_ci)]
-    for account in (*accounts, partial(tell_github, verb.name, environ, console)):
+    for account in (*accounts, partial(tell_github, verb.name, environ, console), partial(events.finish, verb.name)):
         try:
             account(reports, redact)
         except ReportUnwritten as problem:

@@ -7,7 +7,9 @@ import html
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "****"
@@ -81,6 +83,22 @@ class Redactor:
             text = _without_pieces(text, spelling)
         text = _AUTHORIZATION.sub(rf"\g<header>{MASK}", text)
         return _USERINFO.sub(rf"\g<scheme>{MASK}@", text)
+
+    def data(self, data: Any) -> Any:
+        """Plain data with each text masked by itself: in the JSON of all of it, a secret may stand in escapes within
+        escapes."""
+        return each_text(data, self)
+
+
+def each_text(data: Any, change: Callable[[str], str]) -> Any:
+    """Plain data with each of its texts changed, those of keys too."""
+    if isinstance(data, str):
+        return change(data)
+    if isinstance(data, Mapping):
+        return {change(key): each_text(value, change) for key, value in data.items()}
+    if isinstance(data, (list, tuple, deque)):
+        return [each_text(value, change) for value in data]
+    return data
 
 
 def _values(value: str) -> Iterator[str]:

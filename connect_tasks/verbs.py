@@ -68,7 +68,7 @@ class Verb:
     @property
     def reports(self) -> tuple[Argument, ...]:
         """Those that say where its account goes."""
-        return (JSON, HTML, JUNIT, DOTENV, CODE_QUALITY) if self.needs_app else (JSON,)
+        return (JSON, EVENTS, HTML, JUNIT, DOTENV, CODE_QUALITY) if self.needs_app else (JSON,)
 
 
 #: More apps than these at the same time only wait for each other, here and on the server.
@@ -113,6 +113,7 @@ WHICH = (
     _argument("--path", metavar="DIR", help="an app by its directory, where there is no configuration"),
 )
 JSON = _argument("--json", metavar="FILE", help="write the report as JSON to FILE, or to standard output with -")
+EVENTS = _argument("--events", metavar="FILE", help="write what happens as it happens, a JSON object a line; or to -")
 HTML = _argument("--html", metavar="FILE", help="write the report as one self-contained page to FILE")
 JUNIT = _argument("--junit", metavar="FILE", help="write the stages as JUnit test cases to FILE, for CI systems")
 DOTENV = _argument("--dotenv", metavar="FILE", help="write what came of it as NAME=VALUE lines to FILE, for GitLab")
