@@ -8,15 +8,20 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from connect_tasks.calling import spelling
 from connect_tasks.emulator import running
-from connect_tasks.pipeline import server_checkup
+from connect_tasks.pipeline import checkup, server_checkup
 from connect_tasks.pipeline.checkup_values import Check, Verdict
+from connect_tasks.secret import Secret
+from connect_tasks.server.server_address import ServerAddress
+from connect_tasks.server.server_survey import UNVERIFIED
 from connect_tasks.stages import doctor
 
 from .conftest import TABLE, Ran, Workshop, make_workshop
@@ -204,3 +209,65 @@ def test_a_cure_names_the_session_as_it_is_called_here(workshop: Workshop, monke
 
     assert "next: nox -s connect_release -- --force" in ran.said
     assert checks(ran)["app/content"]["hint"] == "nox -s connect_release -- --force"
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(5 << 30, "pass"), (1 << 30, "warn"), (1 << 20, "fail")])
+def test_room_on_the_disk(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, free: int, verdict: str) -> None:
+    monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+
+    ran = workshop.run("doctor", "--offline")
+
+    disk = checks(ran)["this computer/disk"]
+    assert (disk["verdict"], ran.status) == (verdict, int(verdict == "fail"))
+    assert f"{free / (1 << 30):.1f} GB free" in disk["detail"]
+    assert (disk["hint"] is None) == (verdict == "pass")
+
+
+AT_WORK = ServerAddress(url="https://connect.example.com", key=Secret("a-key-of-nobody"), source="the test")
+#: Address, variables -> the proxy; the certificates, and how they are.
+WAYS: list[tuple[ServerAddress, dict[str, str], str, str, str]] = [
+    (AT_WORK, {}, "none", "the public authorities that come with requests", "pass"),
+    (
+        AT_WORK,
+        {"HTTPS_PROXY": "http://ada:pa55word@proxy.example.com:3128", "SSL_CERT_FILE": "/etc/company.pem"},
+        "proxy.example.com:3128, by HTTPS_PROXY",
+        "/etc/company.pem, by SSL_CERT_FILE",
+        "pass",
+    ),
+    (
+        replace(AT_WORK, ca=Path("/etc/ours.pem")),
+        {"REQUESTS_CA_BUNDLE": "/etc/others.pem", "HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "example.com"},
+        "none",
+        "/etc/ours.pem, by CONNECT_CA_CERTIFICATE",
+        "pass",
+    ),
+    (replace(AT_WORK, insecure=True), {}, "none", UNVERIFIED, "warn"),
+    (
+        replace(AT_WORK, url="http://connect.example.com"),
+        {},
+        "none",
+        "none: http, the key travels in the clear",
+        "warn",
+    ),
+]
+
+
+@pytest.mark.parametrize(("address", "variables", "proxy", "trusted", "verdict"), WAYS)
+def test_the_way_to_the_server_and_who_says_so(
+    address: ServerAddress,
+    variables: dict[str, str],
+    proxy: str,
+    trusted: str,
+    verdict: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in (*os.environ,):
+        if name.lower().endswith("_proxy") or name in server_checkup._CERTIFICATES:
+            monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    found = {check.name: check for check in server_checkup._way(address, os.environ)}
+
+    assert found["proxy"].detail == proxy
+    assert (found["certificates"].detail, str(found["certificates"].verdict)) == (trusted, verdict)
