@@ -148,7 +148,7 @@ def _undecided(
 ) -> ModeUnknown | EntrypointWrong:
     names = ", ".join(f"{each.entrypoint or each.mode.title} ({each.mode.name})" for each in best or every)
     if mode is None and not every:
-        hint = 'entrypoint = "module:object" and mode = "flask" (or fastapi, dash, ...)'
+        hint = 'say mode = "flask" (or fastapi, dash, ...) and entrypoint = "module:object" in [tool.connect-tasks]'
         return ModeUnknown("no app of a framework that we know is in the directory", hint=hint)
     if not best:
         what = f"no {mode.name} app" if mode else "no app"
