@@ -31,7 +31,7 @@ def test_a_conftest_of_one_line_gives_the_fixture(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TEST)
     path = os.pathsep.join(sys.path)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", "temp", "--rootdir", "."],
         cwd=tmp_path,
         env={**os.environ, "CONNECT_API_KEY": "not-for-tests", "PYTHONPATH": path},
         capture_output=True,
