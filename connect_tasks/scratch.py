@@ -138,11 +138,16 @@ def _lock(path: Path) -> int:
 
 
 def _unlock(directory: Path, descriptor: int) -> None:
-    """The name goes first, and the lock with it: whoever has opened it meanwhile finds no directory."""
+    """The name goes first, and the lock with it: whoever has opened it meanwhile finds no directory.
+
+    Where the directory could not be removed (a thread that nobody could end writes into it) the name stays, and with it
+    the next run removes both: a directory without one would stay for a day.
+    """
     if sys.platform == "win32":  # no name of an open file can go
         os.close(descriptor)
     with contextlib.suppress(OSError):
-        _lock_of(directory).unlink(missing_ok=True)
+        if not directory.exists():
+            _lock_of(directory).unlink(missing_ok=True)
     if sys.platform != "win32":
         os.close(descriptor)
 

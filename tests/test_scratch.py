@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,23 @@ def test_of_a_killed_run_everything_goes_and_of_a_living_one_nothing(place: Path
         assert (used / "file").exists()
     assert {path.name for path in place.iterdir()} == {used.name, f"{used.name}.lock"}
     ended(alive)
+    remove_abandoned(place)
+    assert not list(place.iterdir())
+
+
+def test_what_cannot_be_removed_at_once_goes_by_the_next_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that nobody could end makes a file while its directory goes."""
+    removed = shutil.rmtree
+
+    def meanwhile(path: Path, ignore_errors: bool) -> None:
+        removed(path, ignore_errors=ignore_errors)
+        (path / "late").mkdir(parents=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", meanwhile)
+        with scratch():
+            pass
+    assert {path.suffix for path in place.iterdir()} == {"", ".lock"}
     remove_abandoned(place)
     assert not list(place.iterdir())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -19,6 +20,8 @@ Item = TypeVar("Item")
 Done = TypeVar("Done")
 #: Seconds between two looks up: an interrupt that another thread was woken by does not end a wait without a limit.
 LOOK_UP = 1.0
+#: Seconds that an interrupted run waits for its threads, which still write into its scratch directory.
+PARTING, SOON = 2.0, 0.05
 
 
 def do_each(items: Sequence[Item], deed: Callable[[Item], None], *, jobs: int) -> None:
@@ -46,15 +49,18 @@ def do_each(items: Sequence[Item], deed: Callable[[Item], None], *, jobs: int) -
                 failures.append(failure)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(jobs, len(items)))]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for thread in threads:
             while thread.is_alive():
                 thread.join(LOOK_UP)
     except BaseException:
         stopped.set()
-        process.end_running()
+        deadline = time.monotonic() + PARTING
+        while time.monotonic() < deadline and any(thread.is_alive() for thread in threads):
+            process.end_running()  # again: a thread may have started the next one
+            time.sleep(SOON)
         raise
     if failures:
         raise failures[0]

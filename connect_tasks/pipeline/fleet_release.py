@@ -33,7 +33,7 @@ def release_all(journeys: Sequence[Journey], fleet: Fleet, world: World) -> None
         do_each(journeys, lambda one: one.attempt(_finish), jobs=jobs)
     except KeyboardInterrupt:
         for one in journeys:
-            if one.report.error is None and one.left:
+            if one.report.error is None and (one.proposal is None or one.left):
                 hint = "run the same command again: it goes on where this one stopped"
                 one.report.fail(Interrupted("interrupted", hint=hint))
         raise
