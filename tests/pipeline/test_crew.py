@@ -139,14 +139,18 @@ def test_what_others_run_meanwhile_is_left_alone(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_waits_for_its_threads_a_moment() -> None:
     """They write into the scratch directory that is removed next."""
-    begun, over = threading.Event(), []
+    begun, over = threading.Barrier(3), []
 
     def deed(item: int) -> None:
-        begun.set()
+        begun.wait(20)
         time.sleep(0.3)
         over.append(item)
 
-    threading.Thread(target=lambda: begun.wait(20) and _thread.interrupt_main(), daemon=True).start()
+    def interrupt() -> None:
+        begun.wait(20)
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         do_each(range(2), deed, jobs=2)
     assert sorted(over) == [0, 1]
