@@ -124,7 +124,7 @@ def bench_check(session: nox.Session) -> None:
 
 def _measure(session: nox.Session, *benchmarks: Sequence[str], then: str) -> None:
     """Run them all, whatever they find; the table's verdict ends the session."""
-    figures = Path(session.create_tmp(), "figures.jsonl")
+    figures = Path(session.cache_dir, "figures.jsonl")  # not in create_tmp, which moves TMPDIR into this project
     figures.unlink(missing_ok=True)
     # The package is compiled first: where bytecode may not be written, each run would compile it again.
     env = {"PYTHONDONTWRITEBYTECODE": "", "FIGURES": str(figures), "LOAD": f"{os.getloadavg()[0]:.1f}"}

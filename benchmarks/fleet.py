@@ -1,7 +1,7 @@
 """What an estate costs, of 1 to 1,000 apps of 23 files: `python benchmarks/fleet.py [ROUNDS]`, with the project
 installed.
 
-* `release`, `plan`, `check`, `status` and `nox -l` with nothing changed, for 1, 100, 500 and 1,000 apps: the plan of
+* `release`, `plan`, `check` and `nox -l` with nothing changed, for 1, 100, 500 and 1,000 apps: the plan of
   500 takes at most 1.0 s, warm; `nox -l` of 1,000 at most 1.5 times that of one;
 * peak memory for 500; the limit is 300 MB;
 * 10 changed apps of 500 at `-j 2`, against ten releases of one each: at least 1.6 times faster.
@@ -67,7 +67,7 @@ def main(rounds: int) -> int:
         estates = {size: stack.enter_context(estate(Path(scratch, str(size)), size)) for size in SIZES}
         print(f"{'apps':<14}" + "".join(f"{size:>16,}" for size in SIZES))
         figures = []
-        for verb in ("release", "plan", "check", "status", "nox -l"):
+        for verb in ("release", "plan", "check", "nox -l"):
             command = [NOX, "-l"] if verb == "nox -l" else [*OURS, verb]
             figures += grown(verb, measured(verb, command, estates, rounds))
         figures += [memory(estates[APPS], "plan"), memory(estates[APPS], "check"), releases(estates[APPS])]
