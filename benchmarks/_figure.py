@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,3 +39,9 @@ def keep(figure: Figure) -> Figure:
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(figure)) + "\n")
     return figure
+
+
+def kept(figures: Iterable[Figure]) -> int:
+    """Put them all on record -> the exit status of the benchmark."""
+    verdicts = [keep(figure).within for figure in figures]
+    return int(not all(verdicts))

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from _figure import Figure, keep
+from _figure import Figure, kept
 
 from connect_tasks.emulator import Running, running
 
@@ -188,7 +188,7 @@ def main(rounds: int) -> int:
     print(f"{what} {middle['ours']:5.2f} s, of them {middle['server']:.2f} s the server's")
     print(f"{'the floor':<31} {middle['floor']:5.2f} s: {floor_.value:.2f} times it{floor_.verdict}")
     print(f"{'by hand':<31} {middle['hand']:5.2f} s: {hand.value:.1f} times faster{hand.verdict}")
-    return int(not all([keep(figure).within for figure in (floor_, hand)]))  # each is kept, whatever the first is
+    return kept([floor_, hand])
 
 
 def _released(scratch: Path, name: str, server: Running) -> tuple[Clone, str]:
