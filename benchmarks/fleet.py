@@ -66,7 +66,7 @@ def main(rounds: int) -> int:
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         estates = {size: stack.enter_context(estate(Path(scratch, str(size)), size)) for size in SIZES}
         print(f"{'apps':<14}" + "".join(f"{size:>16,}" for size in SIZES))
-        figures = []
+        figures: list[Figure] = []
         for verb in ("release", "plan", "check", "nox -l"):
             command = [NOX, "-l"] if verb == "nox -l" else [*OURS, verb]
             figures += grown(verb, measured(verb, command, estates, rounds))

@@ -67,7 +67,7 @@ class Clone:
         report = self.root.with_suffix(".json")
         self.run(sys.executable, "-m", "connect_tasks", "release", "--json", report)
         stages = json.loads(report.read_text(encoding="utf-8"))["stages"]
-        return sum(stage["seconds"] for stage in stages if stage["name"] in {"deploy", "verify"})
+        return float(sum(stage["seconds"] for stage in stages if stage["name"] in {"deploy", "verify"}))
 
     def change(self, number: int) -> None:
         """A new version, as a user commits it."""
