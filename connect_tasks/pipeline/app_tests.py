@@ -38,6 +38,16 @@ NO_TOOLS = TestTools(lines=(), source="none")
 TAIL = 60
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
 _LOCALE = re.compile(r"LANG|LANGUAGE|LC_.*|TZ")
+#: Where pytest reads its configuration, and what marks it there; of some the file alone.
+_PYTEST_FILES = {
+    "pytest.ini": "",
+    ".pytest.ini": "",
+    "pytest.toml": "",
+    ".pytest.toml": "",
+    "pyproject.toml": "[tool.pytest",
+    "tox.ini": "[pytest]",
+    "setup.cfg": "[tool:pytest]",
+}
 #: Windows programs do not start without these.
 _SYSTEM = ("SYSTEMROOT", "COMSPEC", "PATHEXT", "WINDIR")
 
@@ -196,6 +206,8 @@ def _run_command(
         argv = [environment.tools_python, *module, *rest]
     if program == "pytest":
         argv += [os.path.relpath(directory_of(app, path, directory), directory) for path in app.test.paths]
+        if not _configures_pytest(directory):
+            argv += ["-c", os.devnull, "--rootdir", directory]
     lines: list[str] = []
 
     def follow(line: str) -> None:
@@ -210,6 +222,13 @@ def _run_command(
         on_line=follow,
     )
     return _Tested(status=done.status, lines=lines, note=environment.note)
+
+
+def _configures_pytest(directory: Path) -> bool:
+    """Whether an export holds a configuration of pytest's. Where it doesn't, pytest would look for one in the
+    directories above, and those of temporary files are everybody's."""
+    found = (path for path in directory.rglob("*") if path.name in _PYTEST_FILES and path.is_file())
+    return any(_PYTEST_FILES[path.name] in path.read_text(encoding="utf-8", errors="replace") for path in found)
 
 
 def _judge(app: App, world: World, plan: TestPlan, ran: _Tested) -> str:

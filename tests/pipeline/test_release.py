@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -233,3 +234,20 @@ def test_pins_that_do_not_install_are_not_committed(workshop: Workshop, monkeypa
     assert ran.status == 1
     assert ran.report["error"]["message"].startswith("core==1.0 is missing")
     assert (workshop.head, workshop.remote(), workshop.git("status", "--porcelain")) == (before, remote, "")
+
+
+def test_what_stands_above_temporary_files_does_not_configure_the_tests(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory of temporary files is everybody's: a pytest.ini in it would run the code of its author."""
+    place = tmp_path / "everybodys"
+    place.mkdir()
+    (place / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    assert workshop.run("freeze").status == 0
+    ran = workshop.run("test")
+    assert ran.status == 0, ran.said
+    workshop.commit(**{"pytest.ini": "[pytest]\naddopts = --no-such-option-of-the-app\n"})
+    ran = workshop.run("test")
+    assert ran.status == 1
+    assert "--no-such-option-of-the-app" in ran.said
