@@ -25,7 +25,7 @@ ABANDONED = 24 * 3600.0
 def remove_leftovers(git: Git, directories: Iterable[str]) -> None:
     """Of our own directories below git's, and of the apps' `directories` (from the root); never an error."""
     own = git.common_dir / "connect-tasks"
-    for place in (*(git.root / directory for directory in directories), *(path for path in own.glob("*/"))):
+    for place in (*(git.root / directory for directory in directories), own, *own.glob("*/")):
         remove_half_written(place)
     for holder in own.glob("locks/*.holder"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):

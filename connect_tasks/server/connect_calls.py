@@ -7,12 +7,12 @@ neither. Reads and settings are repeated with back-off; a POST never is, whoever
 
 from __future__ import annotations
 
-import atexit
 import codecs
 import json
 import os
 import re
 import tempfile
+import weakref
 from collections.abc import Callable
 from copy import copy
 from functools import cached_property, partial
@@ -176,11 +176,11 @@ class ConnectCalls:
 
     @cached_property
     def _saved_certificate(self) -> str:
-        """`rsconnect add --cacert` saved a text; requests wants a file, which lives as long as this process."""
+        """`rsconnect add --cacert` saved a text; requests wants a file, which lives as long as this door."""
         descriptor, name = tempfile.mkstemp(suffix=".pem")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(self.address.ca_text or "")
-        atexit.register(Path(name).unlink, missing_ok=True)
+        weakref.finalize(self, Path(name).unlink, missing_ok=True)
         return name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_content_is_listed_shown_visited_and_switched(
 
 
 def test_what_goes_wrong_is_said_in_a_page(api: Api, content: dict[str, Any], browser: Browser) -> None:
-    assert "There is no such content" in browser.page(f"/connect/apps/{content['guid'][:-1]}0", status=404)
+    assert "There is no such content" in browser.page(f"/connect/apps/{uuid.uuid4()}", status=404)
     assert "not a valid object id" in browser.page("/connect/apps/nonsense", status=400)
     assert "no such endpoint" in browser.page("/connect/nosuch", status=404)
     answer = browser.post(f"{api.url}/connect/apps/{content['guid']}/deploy")

@@ -26,10 +26,15 @@ def dead() -> int:
 
 def test_half_written_files_of_the_dead_go(clone: Clone, dead: int) -> None:
     names = {f"{PREFIX}{dead}-0a1b2c3d": False, f"{PREFIX}{os.getpid()}-0a1b2c3d": True, f"{PREFIX}notes": True}
-    for name in names:
-        (clone.directory / name).write_text("half")
+    own = clone.git.common_dir / "connect-tasks"
+    places = (clone.directory, own, own / "journal")
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (place / name).write_text("half")
     remove_leftovers(clone.git, {clone.app.path})
-    assert {name: (clone.directory / name).exists() for name in names} == names
+    for place in places:
+        assert {name: (place / name).exists() for name in names} == names
 
 
 def test_locks_bear_the_names_of_the_living_only(clone: Clone, dead: int) -> None:
