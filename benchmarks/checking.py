@@ -156,7 +156,7 @@ def whole_command(root: Path, rounds: int) -> Row:
     ours, floor = _compared(
         lambda: _check(root), lambda: _pipe(f"git cat-file --batch < {ids} | md5sum", root), rounds=rounds
     )
-    return Row(name="  the same, as a command with its imports", ours=ours, bare=floor)
+    return Row(name="check of 20,000 files of 5,000 bytes, a command", ours=ours, bare=floor)
 
 
 # measuring ------------------------------------------------------------------------------------------------------------
