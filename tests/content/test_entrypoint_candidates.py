@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connect_tasks.configuration.app_mode import MODES, find_mode
+from connect_tasks.configuration.app_mode import MODES, AppMode, find_mode
 from connect_tasks.content.entrypoint import detect
 from connect_tasks.content.entrypoint_candidates import express_entrypoint, find_candidates, module_file, module_name
 from connect_tasks.errors import EntrypointWrong, ModeUnknown
@@ -109,10 +109,8 @@ def test_a_declared_mode_narrows_the_search(files: dict[str, str], mode: str, an
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode.imported])
-def test_a_declared_entrypoint_needs_no_search(mode: object) -> None:
-    name = mode.name  # type: ignore[attr-defined]
-
-    assert detect({}, name, "any.where:it").entrypoint == "any.where:it"
+def test_a_declared_entrypoint_needs_no_search(mode: AppMode) -> None:
+    assert detect({}, mode.name, "any.where:it").entrypoint == "any.where:it"
 
 
 def test_a_document_that_is_not_there() -> None:

@@ -93,7 +93,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(api: Api, content: Made)
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         huge = member("huge")
         huge.size = 8 * 2**30
-        tar.fileobj.write(huge.tobuf())  # type: ignore[union-attr]
+        tar.fileobj.write(huge.tobuf())  # type: ignore[union-attr]  # open for writing: there
     answer = api("POST", f"v1/content/{content['guid']}/bundles", data=buffer.getvalue())
     assert (answer.status_code, answer.json()["code"]) == (400, 135)
     assert "too much" in answer.json()["error"]

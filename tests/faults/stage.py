@@ -11,7 +11,6 @@ import json
 import os
 import re
 import subprocess
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from connect_tasks.atomic_file import PREFIX as HALF_WRITTEN
 from connect_tasks.emulator import Running
 
 from ..pipeline.conftest import Workshop, make_workshop
+from ..pipeline.hands import call
 from .scenes import Scene, files_of
 
 GENERATED = ("manifest.json", "requirements.txt")
@@ -302,12 +302,3 @@ def git_in(repository: Path, *arguments: str, input: str | None = None) -> str: 
 def total(shop: Workshop) -> int:
     """How many requests the server has seen."""
     return int(call(shop, "GET", "__emulator__/requests")["total"])
-
-
-def call(shop: Workshop, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{shop.server.url}/{path}", data=data, method=method)
-    request.add_header("Authorization", f"Key {shop.server.api_key}")
-    with urllib.request.urlopen(request) as answer:
-        content = answer.read()
-        return json.loads(content) if content else None

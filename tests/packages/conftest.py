@@ -75,17 +75,17 @@ def freeze(app: Path, environ: Mapping[str, str], interpreter: Interpreter, tmp_
     ) -> Frozen:
         target = app / "requirements.txt"
         pins = more.pop("pins", target.read_text(encoding="utf-8") if target.exists() else None)
-        env = {**environ, **more.pop("environ", {})}  # type: ignore[dict-item]
+        env = {**environ, **more.pop("environ", {})}  # type: ignore[dict-item]  # what a test passes on as it is
         frozen = environment.freeze(
             source_of(app, configured),
-            pins=pins,  # type: ignore[arg-type]
+            pins=pins,  # type: ignore[arg-type]  # same
             interpreter=interpreter,
             platform=platform,
             upgrade=upgrade or Upgrade(),
             directory=app,
             scratch=tmp_path / f"scratch-{next(count)}",
             environ=env,
-            **more,  # type: ignore[arg-type]
+            **more,  # type: ignore[arg-type]  # same
         )
         frozen.prove()
         target.write_bytes(frozen.text)

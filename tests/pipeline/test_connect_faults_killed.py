@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import pytest
 from connect_tasks.emulator import Running
 
 from .conftest import Workshop, make_workshop
-from .hands import items
+from .hands import call, items
 from .test_connect_faults import server_of
 
 __all__ = ["server_of"]
@@ -25,15 +23,6 @@ TABLE = '[tool.connect-tasks]\nmode = "html"\nentrypoint = "index.html"\nverify 
 MAKING = "POST .*/repository/bundle$|POST .*/deploy$"
 #: Way -> which of the POSTs above makes the bundle (those before it are refused), and which one activates it.
 NTH = {"commit": (0, 2), "draft": (1, 2), "branch": (2, 2)}
-
-
-def call(shop: Workshop, method: str, path: str, body: object = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{shop.server.url}/{path}", data=data, method=method)
-    request.add_header("Authorization", f"Key {shop.server.api_key}")
-    with urllib.request.urlopen(request) as answer:
-        content = answer.read()
-        return json.loads(content) if content else None
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def _bytecode_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def own_python() -> Interpreter:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Interpreter(version, Path(sys._base_executable).resolve())  # type: ignore[attr-defined]
+    return Interpreter(version, Path(sys._base_executable).resolve())  # type: ignore[attr-defined]  # typeshed leaves it out
 
 
 @pytest.fixture(scope="session")
