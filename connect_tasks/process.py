@@ -55,17 +55,23 @@ class Stopped(Exception):
     """A program was ended since nobody wants its result any more. Never leaves the thread that was told so."""
 
 
-_stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+_stops: ContextVar[tuple[threading.Event, ...]] = ContextVar("stops", default=())
 
 
 @contextlib.contextmanager
 def stoppable(stop: threading.Event) -> Iterator[None]:
-    """What this thread runs meanwhile is ended once `stop` is set; `run` raises `Stopped` then."""
-    token = _stop.set(stop)
+    """What is run meanwhile, by this thread and by those that are given its context, is ended once `stop` is set; `run`
+    raises `Stopped` then. Within another block of this kind either will do."""
+    token = _stops.set((*_stops.get(), stop))
     try:
         yield
     finally:
-        _stop.reset(token)
+        _stops.reset(token)
+
+
+def stopped() -> bool:
+    """Whether nobody wants any more what this thread does."""
+    return any(stop.is_set() for stop in _stops.get())
 
 
 def child_environment(environ: Mapping[str, str], **changes: str | None) -> dict[str, str]:
@@ -185,13 +191,13 @@ class _Follower:
 
 
 def _wait(child: subprocess.Popen[bytes], timeout: float, followers: tuple[_Follower, ...]) -> None:
-    deadline, stop = time.monotonic() + timeout, _stop.get()
-    step = LOOK_UP if followers or stop else timeout
+    deadline = time.monotonic() + timeout
+    step = LOOK_UP if followers or _stops.get() else timeout
     with _end_of(child) as ended_within:
         while not ended_within(max(0.0, min(deadline - time.monotonic(), step))):
             for follower in followers:
                 follower.follow()
-            if stop is not None and stop.is_set():
+            if stopped():
                 raise Stopped
             if time.monotonic() >= deadline:
                 raise subprocess.TimeoutExpired(child.args, timeout)

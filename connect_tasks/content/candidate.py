@@ -7,12 +7,12 @@ ships), with the two generated files, as they stand in the work tree, laid over 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..configuration import App
 from ..errors import AppEmpty, NoCommits
-from ..repository.git import Git, full_path
+from ..repository.git import Git, blob_id, full_path
 from ..repository.tree import FILE, GENERATED, Blob, Tree
 from .app_trees import staged_tree
 
@@ -45,11 +45,11 @@ def take_candidate(git: Git, app: App, *, pinned_at: str | None = None) -> Candi
 
     `pinned_at` is the tip of a deploy branch: there the generated files live that no branch of people has.
     """
-    commit = git.head().commit
+    commit = git.resolve("HEAD")
     if commit is None:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
-    tree = git.tree(commit, app.path)
-    if not tree:
+    tree, tree_id = git.tree(commit, app.path), git.tree_id(commit, app.path)
+    if not tree or tree_id is None:
         raise AppEmpty(
             f"the commit {commit[:10]} holds no file under {app.path}",
             hint=f"git add {app.path} && git commit, or correct `path` in [tool.connect-tasks]",
@@ -60,7 +60,8 @@ def take_candidate(git: Git, app: App, *, pinned_at: str | None = None) -> Candi
         missing = {name: earlier[name].oid for name in GENERATED if name in earlier and name not in generated}
         contents = git.read(missing.values())
         generated |= {name: contents[oid] for name, oid in missing.items()}
-    return lay_over(git, app.path, commit, tree, generated)
+    head = Candidate(commit=commit, directory=app.path, tree=tree, tree_id=tree_id, generated={})
+    return lay_over(head, git, generated)
 
 
 def take_staged(git: Git, app: App, *, index: Path | None = None) -> Candidate:
@@ -79,39 +80,27 @@ def take_staged(git: Git, app: App, *, index: Path | None = None) -> Candidate:
     )
 
 
-def lay_over(
-    git: Git, directory: str, commit: str, tree: Tree, generated: Mapping[str, bytes], *, onto: str | None = None
-) -> Candidate:
-    """The candidate with these generated files: objects go into git's store, no ref, index or work tree moves.
-
-    `tree` is that of `directory` at `commit`; or `onto` is its id, where it is another one.
-    """
+def lay_over(candidate: Candidate, git: Git, generated: Mapping[str, bytes]) -> Candidate:
+    """The candidate with these generated files and no other: objects go into git's store, no ref, index or work tree
+    moves."""
+    tree, directory = candidate.tree, candidate.directory
     blobs: dict[str, Blob | None] = {}
     for name in GENERATED:
-        if name in generated:
-            mode = tree[name].mode if name in tree else FILE
-            blobs[name] = Blob(mode, git.store(full_path(directory, name), generated[name]))
-        elif name in tree:
-            blobs[name] = None
+        there = tree.get(name)
+        if name not in generated:
+            blobs |= {} if there is None else {name: None}
+        elif there is None or there.oid != blob_id(generated[name], like=there.oid):  # else git has it as it is
+            blobs[name] = Blob(there.mode if there else FILE, git.store(full_path(directory, name), generated[name]))
     laid = {path: blob for path, blob in tree.items() if path not in blobs}
     laid.update((path, blob) for path, blob in blobs.items() if blob is not None)
-    tree_id = git.overlay(commit, directory, blobs) if onto is None else git.overlay(onto, ".", blobs)
-    return Candidate(
-        commit=commit,
-        directory=directory,
-        tree=laid,
-        tree_id=tree_id,
-        generated=dict(generated),
-        staged=onto is not None,
-    )
+    tree_id = git.overlay(candidate.tree_id, ".", blobs) if blobs else candidate.tree_id
+    return replace(candidate, tree=laid, tree_id=tree_id, generated=dict(generated))
 
 
 def with_generated(git: Git, candidate: Candidate, **files: bytes) -> Candidate:
     """The same candidate with one or both generated files replaced, by their names with the dot as `_`."""
     names = {name.replace(".", "_"): name for name in GENERATED}
-    generated = {**candidate.generated, **{names[key]: content for key, content in files.items()}}
-    onto = candidate.tree_id if candidate.staged else None
-    return lay_over(git, candidate.directory, candidate.commit, candidate.tree, generated, onto=onto)
+    return lay_over(candidate, git, {**candidate.generated, **{names[key]: content for key, content in files.items()}})
 
 
 def export(git: Git, candidate: Candidate, destination: Path) -> Path:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TypeVar
 
 from .. import process
@@ -67,10 +68,10 @@ def do_each(items: Sequence[Item], deed: Callable[[Item], None], *, jobs: int) -
 
 
 @contextmanager
-def beside(deed: Callable[[], Done]) -> Iterator[Callable[[], Done]]:
+def begun(deed: Callable[[], Done]) -> Iterator[Callable[[], Done]]:
     """Do a deed in a thread of its own while the block goes on -> what waits for its result, and raises what it raised.
 
-    What raises in the block, an interrupt too, ends the deed.
+    Whatever is still being done at the end of the block, nobody wants any more: it is ended.
     """
     stop, ended = threading.Event(), threading.Event()
     done: list[Done] = []
@@ -86,18 +87,27 @@ def beside(deed: Callable[[], Done]) -> Iterator[Callable[[], Done]]:
             ended.set()
 
     def result() -> Done:
-        while not ended.wait(LOOK_UP):
-            pass
+        while not ended.wait(process.LOOK_UP):
+            if process.stopped():
+                raise process.Stopped
         if failures:
             raise failures[0]
         return done[0]
 
-    threading.Thread(target=work, daemon=True).start()
+    # In our context: whoever ends what we do ends what is done for us.
+    threading.Thread(target=copy_context().run, args=(work,), daemon=True).start()
     try:
         yield result
-    except BaseException:
+    finally:
         stop.set()
         with uninterrupted():  # programs have a grace; whatever else the thread waits for ends with the process
             ended.wait(process.GRACE + LOOK_UP)
-        raise
-    result()
+
+
+@contextmanager
+def beside(deed: Callable[[], Done]) -> Iterator[Callable[[], Done]]:
+    """The same, for a deed that is wanted: the block ends when it is done. What raises in the block, an interrupt too,
+    ends the deed."""
+    with begun(deed) as result:
+        yield result
+        result()

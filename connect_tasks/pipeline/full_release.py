@@ -42,8 +42,7 @@ def ship_rewritten(
     """Once: a hook that has its own idea of a list of pins may have it; what it made is described and tested anew."""
     names = ", ".join(sorted(rewritten.contents))
     world.console.note(f"a commit hook rewrote {names}: that is described and tested instead")
-    generated = {**candidate.generated, **rewritten.contents}
-    again = lay_over(world.git, app.path, candidate.commit, candidate.tree, generated)
+    again = lay_over(candidate, world.git, {**candidate.generated, **rewritten.contents})
     described, _ = describe_candidate(app, world, again, facts.python)
     ship(app, world, report, facts, described, changes)
 

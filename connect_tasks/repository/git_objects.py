@@ -23,6 +23,8 @@ _ROOM = 1 << 20
 #: Seconds to wait after a read that found little: git writes 4 KiB at a time, and to be woken for each takes more
 #: processor time than to hash it (104 ms against 75, for 20,000 blobs of 250 bytes).
 _PAUSE = 0.0004
+#: Contents that are kept once read, since several stages ask for the same few: of so many bytes at most, so many of them.
+_SMALL, _KEPT = 1 << 14, 1000
 #: The next piece of a stream, of so many bytes at most.
 More = Callable[[int], bytes]
 
@@ -76,8 +78,14 @@ class GitObjects(GitCalls):
         return found.stdout
 
     def read(self, oids: Iterable[str]) -> dict[str, bytes]:
-        """The contents of blobs, by id, in one call. Raises GitFailed when one is missing."""
-        return {oid: b"".join(chunks) for oid, chunks in self._blobs(oids)}
+        """The contents of blobs, by id, in one call at most. Raises GitFailed when one is missing."""
+        wanted = list(dict.fromkeys(oids))
+        found = {oid: self._known[oid] for oid in wanted if oid in self._known}
+        for oid, chunks in self._blobs(oid for oid in wanted if oid not in found):
+            found[oid] = b"".join(chunks)
+            if len(found[oid]) <= _SMALL and len(self._known) < _KEPT:
+                self._known[oid] = found[oid]
+        return {oid: found[oid] for oid in wanted}
 
     def checksums(self, oids: Iterable[str]) -> dict[str, str]:
         """The md5 of blobs as git stores them, by id, in one call and without holding a large blob in memory."""
@@ -129,6 +137,10 @@ class GitObjects(GitCalls):
             yield more
             if not written.result().ok:
                 raise failed(written.result())
+
+    @cached_property
+    def _known(self) -> dict[str, bytes]:
+        return {}
 
     @cached_property
     def _promisor(self) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-#: File modes as git stores them.
-FILE, EXECUTABLE, SYMLINK, SUBMODULE = "100644", "100755", "120000", "160000"
+#: Modes as git stores them.
+FILE, EXECUTABLE, SYMLINK, SUBMODULE, DIRECTORY = "100644", "100755", "120000", "160000", "040000"
 
 #: The two files that we generate, in the order in which they are made.
 REQUIREMENTS, MANIFEST = "requirements.txt", "manifest.json"
@@ -21,6 +21,11 @@ class Blob(NamedTuple):
 
     mode: str
     oid: str
+
+    @property
+    def kind(self) -> str:
+        """The type of the object, in git's words."""
+        return {SUBMODULE: "commit", DIRECTORY: "tree"}.get(self.mode, "blob")
 
 
 #: POSIX paths relative to the app's directory -> blobs.
