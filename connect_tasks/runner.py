@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .arguments import Options
 from .calling import Spelling, respell
@@ -30,10 +31,11 @@ from .run_report import hide_from_github, tell_github, write_for_ci, write_json,
 from .run_times import TIMED, Times, keep_times, read_times, times_of
 from .scratch import scratch
 from .secret import Redactor, Secret
-from .server.connect import Connect
-from .server.server_address import find_server
 from .verbs import Verb
 from .world import World
+
+if TYPE_CHECKING:
+    from .server.connect import Connect
 
 #: Verbs after whose failure the configured commands run.
 HOOKED = frozenset({"release", "deploy", "promote", "rollback"})
@@ -214,6 +216,9 @@ def _deed(verb: Verb) -> Deed:
 
 
 def _connect(app: App, *, accounts: Mapping[int, Report], environ: Mapping[str, str], redact: Redactor) -> Connect:
+    from .server.connect import Connect
+    from .server.server_address import find_server
+
     address = find_server(app, environ)
     redact.add(address.key)
     account = accounts.get(id(app)) if len(accounts) > 1 else next(iter(accounts.values()))

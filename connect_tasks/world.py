@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .arguments import Options
 from .calling import Spelling
@@ -13,7 +14,9 @@ from .configuration import App
 from .console import Console
 from .content.evidence import EvidenceStore
 from .repository.git import Git
-from .server.connect import Connect
+
+if TYPE_CHECKING:  # with it come ssl and all that is said of failures: 25 ms
+    from .server.connect import Connect
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..configuration import App
 from ..errors import AppEmpty, NoCommits
-from ..repository.git import Git, blob_id, full_path
+from ..repository.git import Git, at, blob_id, full_path
 from ..repository.tree import FILE, GENERATED, Blob, Tree
 from .app_trees import staged_tree
 
@@ -45,10 +45,11 @@ def take_candidate(git: Git, app: App, *, pinned_at: str | None = None) -> Candi
 
     `pinned_at` is the tip of a deploy branch: there the generated files live that no branch of people has.
     """
-    commit = git.resolve("HEAD")
+    names = ("HEAD^{commit}", at("HEAD", app.path))
+    commit, tree_id = (git.look_up_all(names)[name] for name in names)
     if commit is None:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
-    tree, tree_id = git.tree(commit, app.path), git.tree_id(commit, app.path)
+    tree = git.tree(tree_id, ".") if tree_id else {}
     if not tree or tree_id is None:
         raise AppEmpty(
             f"the commit {commit[:10]} holds no file under {app.path}",

@@ -23,7 +23,7 @@ from .test_environments import TestEnvironment, test_environment
 from .upgrade import Upgrade
 from .uv_door import Uv
 
-__all__ = ["Frozen", "TestEnvironment", "Upgrade", "freeze", "local_requirements", "test_environment"]
+__all__ = ["Frozen", "TestEnvironment", "Upgrade", "fit_here", "freeze", "local_requirements", "test_environment"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +117,18 @@ def local_requirements(
     """What to install here to test `requirements`: themselves where they are pins for this computer, else pins of its
     own, as near to them as its platform allows.
     """
-    text = requirements.decode("utf-8-sig")
-    if is_native(platform) and not requirements_file.unpinned(text):
+    if fit_here(requirements, platform):
         return requirements
+    text = requirements.decode("utf-8-sig")
     scratch.mkdir(parents=True, exist_ok=True)
     settings = index_settings(environ, directory, declares_index=resolution.declares_index(source))
     uv = Uv.of(directory, environ, settings, offline=offline)
     return _for_here(source, requirements_file.pins_of(text), interpreter, uv, scratch).encode()
+
+
+def fit_here(requirements: bytes, platform: str) -> bool:
+    """Whether a list for a platform is one of pins for this computer."""
+    return is_native(platform) and not requirements_file.unpinned(requirements.decode("utf-8-sig"))
 
 
 def is_native(platform: str) -> bool:

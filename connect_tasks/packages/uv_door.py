@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,13 +38,18 @@ _FOREIGN = {
 }
 
 
+#: Held while uv is looked for: that calls sysconfig, whose first use in two threads at once fails (CPython 3.11).
+_looking = threading.Lock()
+
+
 @functools.cache
 def uv_binary() -> str:
     """The uv that is installed beside us. Raises `CommandMissing`."""
     import uv
 
     try:
-        return uv.find_uv_bin()
+        with _looking:
+            return uv.find_uv_bin()
     except FileNotFoundError as error:
         raise CommandMissing("uv is not installed beside connect_tasks", hint="python -m pip install uv") from error
 
@@ -63,7 +69,6 @@ class Uv:
     """uv, run in one directory with one set of index settings. `offline`: only its cache and local wheel
     directories."""
 
-    # Found once and here: looking for it calls sysconfig, whose first use in two threads at once fails (CPython 3.11).
     binary: str = field(default_factory=uv_binary)
     directory: Path
     env: Mapping[str, str] = field(repr=False)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ..content.entrypoint import Entrypoint, verify_entrypoint
 from ..content.evidence import Evidence, TestSubject
 from ..errors import RequirementsMissing, TestPathMissing, TestsFailed
 from ..foreign_text import plain
-from ..packages.environment import TestEnvironment, local_requirements, test_environment
+from ..packages.environment import TestEnvironment, fit_here, local_requirements, test_environment
 from ..packages.test_tools import TestTools, find_test_tools
 from ..repository.git import Git
 from ..repository.tree import REQUIREMENTS
@@ -92,69 +92,139 @@ def has_tests(app: App, candidate: Candidate) -> bool:
     return bool(app.test.paths) or any(_TEST_FILE.search(path) for path in candidate.tree)
 
 
-def run_tests(
-    app: App, world: World, candidate: Candidate, python: Python | None, plan: TestPlan, *, untracked: tuple[str, ...]
-) -> Evidence:
-    """Run it -> evidence of a pass, not kept yet. Raises `EntrypointWrong`, `TestsFailed`, and what making an
-    environment raises."""
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """How the test command ended; `note` about its environment."""
+
+    status: int
+    lines: Sequence[str]
+    note: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestRun:
+    """What a run has found out. `entrypoint`: as its import verified it; `ran` is None where there are no tests."""
+
+    __test__ = False  # pytest must not collect it
+
+    plan: TestPlan
+    entrypoint: Entrypoint
+    ran: Ran | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stand:
+    """A place to run the app in: an export of its own, an environment, and the variables that it sees."""
+
+    directory: Path
+    environment: TestEnvironment
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedTests:
+    """All that a run needs, before anything of the app has run. `imports`, `tests`: None where there is nothing to."""
+
+    plan: TestPlan
+    entrypoint: Entrypoint  # by the sources
+    imports: Stand | None
+    tests: Stand | None
+
+
+def prepare_tests(app: App, world: World, candidate: Candidate, python: Python | None, plan: TestPlan) -> PreparedTests:
+    """Export the candidate and make its environments. Raises what making an environment raises."""
     guess = detect_entrypoint(world.git, app, candidate)
     if not (guess.mode.imported or plan.command):
-        return Evidence.of(plan.subject, "no tests")
-    place = world.place("import")
-    tree = export(world.git, candidate, place / "tree")
-    made = _maker(app, world, candidate, python, tree)
+        return PreparedTests(plan=plan, entrypoint=guess, imports=None, tests=None)
+    made = _maker(app, world, candidate, python)
 
-    def imported() -> Entrypoint:
+    def to_import() -> Stand | None:
         """In the pins alone: what only a test tool brings is missing on Connect."""
         if not guess.mode.imported:
-            return guess
-        bare = made(NO_TOOLS).python
-        env = app_environment(app, world.environ, bare, place)
-        return verify_entrypoint(bare, tree, app.mode, app.entrypoint, env, untracked=untracked)
+            return None
+        place = world.place("import")
+        directory = export(world.git, candidate, place / "tree")
+        environment = made(NO_TOOLS, directory)
+        return Stand(
+            directory=directory,
+            environment=environment,
+            env=app_environment(app, world.environ, environment.python, place),
+        )
 
-    def tested() -> _Tested | None:
+    def to_test() -> Stand | None:
         if not plan.command:
             return None
         place = world.place("test")
         directory = _export_with_tests(app, world.git, candidate, place)
         tools = find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
-        environment = made(tools)
+        environment = made(tools, directory)
         env = app_environment(app, world.environ, environment.tools_python, place)
-        return _run_command(app, world, plan, environment, directory, env)
+        return Stand(directory=directory, environment=environment, env=env)
 
-    # Each with an export and a HOME of its own, since both may write. What is wrong with the import is the cause of
-    # whatever goes wrong in the tests, and told first.
-    with beside(tested) as result:
-        found = imported()
-        ran = result()
-    for note in (ran and ran.note, *found.notes):
+    with beside(to_test) as tests:  # each with an export and a HOME of its own, since both may write
+        return PreparedTests(plan=plan, entrypoint=guess, imports=to_import(), tests=tests())
+
+
+def run_tests(
+    app: App,
+    prepared: PreparedTests,
+    *,
+    untracked: Callable[[], Collection[str]],
+    progress: Callable[[str], object],
+) -> TestRun:
+    """Import the entrypoint and run the tests. Says nothing but to `progress`, line by line. `untracked`: the app's
+    files that git does not track. Raises `EntrypointWrong`."""
+    plan, imports, tests = prepared.plan, prepared.imports, prepared.tests
+
+    def imported() -> Entrypoint:
+        if imports is None:
+            return prepared.entrypoint
+        python = imports.environment.python
+        return verify_entrypoint(
+            python, imports.directory, app.mode, app.entrypoint, imports.env, untracked=untracked()
+        )
+
+    def tested() -> Ran | None:
+        return None if tests is None else _run_command(app, plan, tests, progress)
+
+    # What is wrong with the import is the cause of whatever goes wrong in the tests, and told first.
+    with beside(tested) as ran:
+        return TestRun(plan=plan, entrypoint=imported(), ran=ran())
+
+
+def judge(app: App, world: World, run: TestRun) -> Evidence:
+    """Evidence of a pass, not kept yet. Raises `TestsFailed`, after the end of what a failing run said."""
+    for note in (run.ran and run.ran.note, *run.entrypoint.notes):
         if note:
             world.console.note(note)
-    summary = "no tests" if ran is None else _judge(app, world, plan, ran)
-    return Evidence.of(plan.subject, world.console.clean(summary))  # it is the runner's last line, whatever that is
+    summary = "no tests" if run.ran is None else _judge(app, world, run.plan, run.ran)
+    return Evidence.of(run.plan.subject, world.console.clean(summary))  # it is the runner's last line, whatever that is
 
 
 def _maker(
-    app: App, world: World, candidate: Candidate, python: Python | None, directory: Path
-) -> Callable[[TestTools], TestEnvironment]:
-    """What makes an environment of the pins and some tools. `directory`: an export of the app.
+    app: App, world: World, candidate: Candidate, python: Python | None
+) -> Callable[[TestTools, Path], TestEnvironment]:
+    """What makes an environment of the pins and some tools, beside an export of the app.
 
     For content without a Python it is ours: whatever its test command is, it needs no more.
     """
     if python is None:
         ours = Path(sys.executable)
-        return lambda _: TestEnvironment(python=ours, tools_python=ours)
-    requirements = local_requirements(
-        find_source(world.git, app, candidate),
-        candidate.generated[REQUIREMENTS],
-        interpreter=python.interpreter,
-        platform=app.platform,
-        directory=directory,
-        scratch=world.place("local"),
-        environ=world.environ,
-        offline=world.options.offline,
-    )
-    return lambda tools: test_environment(
+        return lambda _tools, _directory: TestEnvironment(python=ours, tools_python=ours)
+    requirements = candidate.generated[REQUIREMENTS]
+    if not fit_here(requirements, app.platform):
+        place = world.place("local")
+        requirements = local_requirements(
+            find_source(world.git, app, candidate),
+            requirements,
+            interpreter=python.interpreter,
+            platform=app.platform,
+            directory=export(world.git, candidate, place / "tree"),
+            scratch=place,
+            environ=world.environ,
+            offline=world.options.offline,
+        )
+    return lambda tools, directory: test_environment(
         requirements,
         tools,
         interpreter=python.interpreter,
@@ -182,23 +252,8 @@ def app_environment(app: App, environ: Mapping[str, str], python: Path, scratch:
     return env
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tested:
-    """How the test command ended; `note` about its environment."""
-
-    status: int
-    lines: Sequence[str]
-    note: str | None
-
-
-def _run_command(
-    app: App,
-    world: World,
-    plan: TestPlan,
-    environment: TestEnvironment,
-    directory: Path,
-    env: Mapping[str, str],
-) -> _Tested:
+def _run_command(app: App, plan: TestPlan, stand: Stand, progress: Callable[[str], object]) -> Ran:
+    environment, directory = stand.environment, stand.directory
     program, *rest = plan.command
     argv: list[str | Path] = [program, *rest]
     if program in {"pytest", "python"}:
@@ -212,16 +267,16 @@ def _run_command(
 
     def follow(line: str) -> None:
         lines.append(plain(line).rstrip())
-        world.console.progress(line)
+        progress(line)
 
     done = process.run(
         argv,
         cwd=directory,
-        env={**env, "PYTHONPATH": str(directory)},  # the app's directory first, as on Connect
+        env={**stand.env, "PYTHONPATH": str(directory)},  # the app's directory first, as on Connect
         timeout=app.test.timeout,
         on_line=follow,
     )
-    return _Tested(status=done.status, lines=lines, note=environment.note)
+    return Ran(status=done.status, lines=lines, note=environment.note)
 
 
 def _configures_pytest(directory: Path) -> bool:
@@ -231,7 +286,7 @@ def _configures_pytest(directory: Path) -> bool:
     return any(_PYTEST_FILES[path.name] in path.read_text(encoding="utf-8", errors="replace") for path in found)
 
 
-def _judge(app: App, world: World, plan: TestPlan, ran: _Tested) -> str:
+def _judge(app: App, world: World, plan: TestPlan, ran: Ran) -> str:
     """The summary of a pass. Raises `TestsFailed`, after the end of what a failing run said."""
     if ran.status == 0:
         return _summary(ran.lines)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from .. import process
 from ..interrupts import uninterrupted
@@ -67,47 +67,56 @@ def do_each(items: Sequence[Item], deed: Callable[[Item], None], *, jobs: int) -
         raise failures[0]
 
 
-@contextmanager
-def begun(deed: Callable[[], Done]) -> Iterator[Callable[[], Done]]:
-    """Do a deed in a thread of its own while the block goes on -> what waits for its result, and raises what it raised.
+class Begun(Generic[Done]):
+    """A deed that is done in a thread of its own, in the context of who began it: whoever ends what we do ends what is
+    done for us."""
 
-    Whatever is still being done at the end of the block, nobody wants any more: it is ended.
-    """
-    stop, ended = threading.Event(), threading.Event()
-    done: list[Done] = []
-    failures: list[BaseException] = []
+    def __init__(self, deed: Callable[[], Done]) -> None:
+        self._deed = deed
+        self._stop, self._ended = threading.Event(), threading.Event()
+        self._done: list[Done] = []
+        self._failures: list[BaseException] = []
+        threading.Thread(target=copy_context().run, args=(self._work,), daemon=True).start()
 
-    def work() -> None:
-        try:
-            with process.stoppable(stop):
-                done.append(deed())
-        except BaseException as failure:  # noqa: BLE001  # handed to the thread that waits
-            failures.append(failure)
-        finally:
-            ended.set()
-
-    def result() -> Done:
-        while not ended.wait(process.LOOK_UP):
+    def result(self) -> Done:
+        """Wait for it. Raises what it raised."""
+        while not self._ended.wait(process.LOOK_UP):
             if process.stopped():
                 raise process.Stopped
-        if failures:
-            raise failures[0]
-        return done[0]
+        if self._failures:
+            raise self._failures[0]
+        return self._done[0]
 
-    # In our context: whoever ends what we do ends what is done for us.
-    threading.Thread(target=copy_context().run, args=(work,), daemon=True).start()
-    try:
-        yield result
-    finally:
-        stop.set()
+    def end(self) -> None:
+        """Nobody wants it any more: the program that it runs is ended."""
+        self._stop.set()
         with uninterrupted():  # programs have a grace; whatever else the thread waits for ends with the process
-            ended.wait(process.GRACE + LOOK_UP)
+            self._ended.wait(process.GRACE + LOOK_UP)
+
+    def _work(self) -> None:
+        try:
+            with process.stoppable(self._stop):
+                self._done.append(self._deed())
+        except BaseException as failure:  # noqa: BLE001  # handed to the thread that waits
+            self._failures.append(failure)
+        finally:
+            self._ended.set()
+
+
+@contextmanager
+def begun(deed: Callable[[], Done]) -> Iterator[Begun[Done]]:
+    """Do a deed while the block goes on; what is still being done at its end is ended."""
+    going = Begun(deed)
+    try:
+        yield going
+    finally:
+        going.end()
 
 
 @contextmanager
 def beside(deed: Callable[[], Done]) -> Iterator[Callable[[], Done]]:
-    """The same, for a deed that is wanted: the block ends when it is done. What raises in the block, an interrupt too,
-    ends the deed."""
-    with begun(deed) as result:
-        yield result
-        result()
+    """Do a deed while the block goes on -> what waits for its result, and raises what it raised. The block ends when
+    the deed is done; what raises in the block, an interrupt too, ends it."""
+    with begun(deed) as going:
+        yield going.result
+        going.result()

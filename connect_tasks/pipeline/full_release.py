@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..configuration import App
 from ..content.candidate import Candidate, lay_over
@@ -14,18 +15,26 @@ from ..packages.requirements_file import PinChange
 from ..repository.tree import MANIFEST, REQUIREMENTS
 from ..world import World
 from .crew import beside
+from .head_start import HeadStart
 from .preparation import Python, describe_candidate, freeze_candidate
 from .release_facts import Facts, gather
 from .shipping import ship
 
+if TYPE_CHECKING:
+    from ..packages.environment import Frozen
 
-def release_from_source(app: App, world: World, report: Report) -> None:
+
+#: `freeze_candidate`, or what gives the result of one that was begun already.
+Freeze = Callable[[App, World, Candidate, Python], tuple[Candidate, "Frozen"]]
+
+
+def release_from_source(app: App, world: World, report: Report, ahead: HeadStart) -> None:
     """Freeze, describe, test, commit, push, deploy and verify `app`; what is done already is not done again."""
     facts = find_facts(app, world, report)
-    made = generate(app, world, report, facts, prove=False)
+    made = generate(app, world, report, facts, prove=False, freeze=ahead.freeze)
     with beside(made.prove) as proven:  # while the manifest is written and the tests run
         try:
-            ship(app, world, report, facts, made.candidate, made.changes, proven=proven)
+            ship(app, world, report, facts, made.candidate, made.changes, proven=proven, run_ahead=ahead.run_of)
         except HookRewrote as rewritten:
             ship_rewritten(app, world, report, facts, made.candidate, rewritten, made.changes)
 
@@ -68,12 +77,14 @@ class Generated:
     prove: Callable[[], None] = lambda: None
 
 
-def generate(app: App, world: World, report: Report, facts: Facts, *, prove: bool = True) -> Generated:
+def generate(
+    app: App, world: World, report: Report, facts: Facts, *, prove: bool = True, freeze: Freeze = freeze_candidate
+) -> Generated:
     """Freeze and describe. Writes to the scratch only. `prove` False leaves the proof that the pins install to the
     caller."""
     made = Generated(candidate=facts.candidate)
     if facts.python is not None:
-        made = _freeze(app, world, report, facts, facts.python, prove=prove)
+        made = _freeze(app, world, report, facts, facts.python, prove=prove, freeze=freeze)
     with world.console.stage(report, "manifest") as stage:
         candidate, entrypoint = describe_candidate(app, world, made.candidate, facts.python)
         stage.result = _changed(facts.candidate, candidate, MANIFEST)
@@ -81,9 +92,11 @@ def generate(app: App, world: World, report: Report, facts: Facts, *, prove: boo
     return replace(made, candidate=candidate)
 
 
-def _freeze(app: App, world: World, report: Report, facts: Facts, python: Python, *, prove: bool) -> Generated:
+def _freeze(
+    app: App, world: World, report: Report, facts: Facts, python: Python, *, prove: bool, freeze: Freeze
+) -> Generated:
     with world.console.stage(report, "freeze") as stage, beside(load_rsconnect):  # which the next stage needs
-        candidate, frozen = freeze_candidate(app, world, facts.candidate, python)
+        candidate, frozen = freeze(app, world, facts.candidate, python)
         if prove:
             frozen.prove()
         stage.result = _changed(facts.candidate, candidate, REQUIREMENTS)

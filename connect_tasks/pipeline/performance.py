@@ -35,7 +35,7 @@ from .actions import (
     RunTests,
     Shipment,
 )
-from .app_tests import TestPlan, run_tests
+from .app_tests import TestPlan, TestRun, judge, prepare_tests, run_tests
 from .configuration_history import at_hand
 from .deployment import Deployment
 from .preparation import Python
@@ -49,6 +49,10 @@ LOCK_PATIENCE = 60.0
 DIFF_LINES = 40
 #: Seconds for whoever signs a commit that plumbing makes.
 SIGNER_PATIENCE = 120.0
+
+
+#: Gives the run of these tests on this candidate, waits for its end, if it was begun already.
+RunAhead = Callable[[Candidate, TestPlan], TestRun | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,7 @@ class Performance:
     drafts: bool | None = None
     owner: str = ""  # the GUID of the key's owner
     proven: Callable[[], object] = lambda: None  # waits for the proof that the pins install, and raises where not
+    run_ahead: RunAhead = lambda _candidate, _plan: None
 
 
 def perform(actions: Sequence[Action], shipment: Shipment, performance: Performance, report: Report) -> Shipment:
@@ -171,15 +176,13 @@ def _holds_tree(performance: Performance, tree: str, commit: str) -> bool:
 def _test(shipment: Shipment, performance: Performance, stage: Stage) -> Shipment:
     if performance.tests is None:
         raise LookupError("a plan that tests, without a plan of tests")
-    evidence = run_tests(
-        performance.app,
-        performance.world,
-        performance.candidate,
-        performance.python,
-        performance.tests,
-        untracked=performance.untracked,
-    )
-    performance.world.evidence.keep(evidence)
+    app, world, candidate, plan = performance.app, performance.world, performance.candidate, performance.tests
+    run = performance.run_ahead(candidate, plan)
+    if run is None:
+        prepared = prepare_tests(app, world, candidate, performance.python, plan)
+        run = run_tests(app, prepared, untracked=lambda: performance.untracked, progress=world.console.progress)
+    evidence = judge(app, world, run)
+    world.evidence.keep(evidence)
     stage.detail = evidence.summary
     return shipment
 

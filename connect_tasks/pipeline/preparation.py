@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..configuration import App
 from ..configuration.app_mode import AppMode
 from ..content.candidate import Candidate, export, take_candidate, take_staged, with_generated
-from ..content.connect_manifest import read_manifest, render_manifest
+from ..content.connect_manifest import Manifest, read_manifest, render_manifest
 from ..content.entrypoint import Entrypoint, detect
 from ..content.rsconnect_door import ManifestRequest, inspect_quarto, write_manifest
 from ..errors import RequirementsMissing
@@ -127,9 +127,21 @@ def describe_candidate(
     if entrypoint.mode.kind == "quarto":
         request = replace(request, inspection=inspect_quarto(directory, entrypoint.entrypoint, world.environ))
     written = write_manifest(directory, request)
-    checksums = git.checksums(blob.oid for blob in candidate.tree.values() if blob.mode != SUBMODULE)
-    rendered = render_manifest(written, candidate.tree, checksums, previous, include=app.include, exclude=app.exclude)
+    rendered = _rendered(app, git, candidate, written, previous)
     return with_generated(git, candidate, manifest_json=rendered), entrypoint
+
+
+def refresh_manifest(app: App, git: Git, candidate: Candidate) -> Candidate:
+    """The candidate with the manifest that is there, brought up to its files: what describing it anew gives where their
+    contents alone have changed. Without rsconnect-python, so it is no more than likely."""
+    manifest = read_manifest(candidate.generated[MANIFEST])
+    rendered = _rendered(app, git, candidate, manifest, None)
+    return with_generated(git, candidate, manifest_json=rendered)
+
+
+def _rendered(app: App, git: Git, candidate: Candidate, written: Manifest, previous: Manifest | None) -> bytes:
+    checksums = git.checksums(blob.oid for blob in candidate.tree.values() if blob.mode != SUBMODULE)
+    return render_manifest(written, candidate.tree, checksums, previous, include=app.include, exclude=app.exclude)
 
 
 def detect_entrypoint(git: Git, app: App, candidate: Candidate) -> Entrypoint:

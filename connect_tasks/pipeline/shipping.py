@@ -8,23 +8,22 @@ from datetime import datetime, timezone
 
 from ..configuration import App
 from ..content.candidate import Candidate
-from ..content.connect_manifest import shipped
 from ..outcome import Report, Result
 from ..packages.requirements_file import PinChange
 from ..repository.commit_message import commit_message
-from ..repository.deploy_branch import DeployCommit, deploy_commit_for, filtered_tree
+from ..repository.deploy_branch import DeployCommit, deploy_commit_for
 from ..repository.release_notes import NOTHING_NEW, SHOWN, ReleaseNotes, notes_since
 from ..repository.release_tag import ReleaseTag, plan_tag
-from ..repository.tree import MANIFEST
 from ..server.connect import RepositorySettings
 from ..server.server_drift import VARIABLE
 from ..world import World
 from .actions import Action, SendVariables, Shipment
 from .app_tests import TestPlan, plan_tests
 from .bundle_commits import BundleCommits
-from .performance import Performance, journal_of, note_shipment, perform
+from .performance import Performance, RunAhead, journal_of, note_shipment, perform
 from .release_facts import Facts, is_live
 from .release_plan import Decided, plan_release
+from .shipped_tree import shipped_tree
 from .standstill import Record, digest_of, keep_record, link_of, shared_at
 from .takeover import refuse_another_bundle, refuse_other_link
 
@@ -48,18 +47,6 @@ def standing(app: App, world: World, facts: Facts, candidate: Candidate) -> Stan
         ship = head if at_head else tip
     live = ship is not None and not world.options.force and is_live(app, world.git, facts, ships)
     return Standing(ship=ship, live=live)
-
-
-def shipped_tree(app: App, world: World, candidate: Candidate) -> str:
-    """The id of the tree that reaches the server: with a deploy branch only what is filtered into it."""
-    if app.deploy_branch is None:
-        return candidate.tree_id
-    return filtered_tree(world.git, candidate.tree_id, kept(app, candidate))
-
-
-def kept(app: App, candidate: Candidate) -> frozenset[str]:
-    """The files of a deploy branch: those that the manifest lists, and itself."""
-    return frozenset({*shipped(candidate.tree, app.include, app.exclude), MANIFEST})
 
 
 def generated_branch(app: App, world: World, candidate: Candidate, changes: Sequence[PinChange] = ()) -> DeployCommit:
@@ -96,15 +83,17 @@ def ship(
     changes: Sequence[PinChange] = (),
     *,
     proven: Callable[[], object] = lambda: None,
+    run_ahead: RunAhead = lambda _candidate, _plan: None,
 ) -> None:
     """Plan what is left and perform it. Raises the `Problem` of the action that failed; the report says what is
-    done. `proven` raises where the pins do not install: it is asked before they are committed."""
+    done. `proven` raises where the pins do not install: it is asked before they are committed. `run_ahead` gives tests
+    that have begun already."""
     proposal = propose(app, world, facts, candidate, changes)
     begin(world, report, proposal)
     if not proposal.actions:
         end_as_it_was(app, world, report, proposal)
         return
-    performance = replace(performance_of(app, world, proposal), proven=proven)
+    performance = replace(performance_of(app, world, proposal), proven=proven, run_ahead=run_ahead)
     done = perform(proposal.actions, proposal.shipment, performance, report)
     end_changed(app, world, report, proposal, done)
 

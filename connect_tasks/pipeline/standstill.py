@@ -88,18 +88,18 @@ def standing_still(app: App, world: World) -> Record | None:
     record = read_record(app, world.git)
     if record is None:
         return None
+    if _clean_tree(app, world.git) != record.tree:  # the usual change: neither remote nor server need be asked for it
+        return None
     with ThreadPoolExecutor(4) as pool:  # git and the remote answer while posit-sdk is imported
-        tip = pool.submit(_still_shipped, app, world.git, record)
-        tree = pool.submit(_clean_tree, app, world.git)
+        shipped = pool.submit(_still_shipped, app, world.git, record)
         shared = pool.submit(shared_at, app, world.git, "HEAD")
         try:
             connect = world.connect(app)
             same = digest_of(app, connect.url, world.environ) == record.digest and _is_live(app, connect, record)
-            same = same and shared.result() == record.shared
-            shipped, here = tip.result(), tree.result()
+            same = same and shared.result() == record.shared and shipped.result()
         except Problem:
             return None
-    return record if same and here == record.tree and shipped else None
+    return record if same else None
 
 
 def _still_shipped(app: App, git: Git, record: Record) -> bool:

@@ -52,7 +52,7 @@ class Git(GitObjects):
 
     def tree(self, revision: str, directory: str) -> dict[str, Blob]:
         """The blobs below DIR at a commit or tree, by path relative to DIR; empty when DIR is absent there."""
-        found = self.ask("ls-tree", "-r", "-z", "--full-tree", at(revision, directory))
+        found = self.run("ls-tree", "-r", "-z", "--full-tree", at(revision, directory))
         entries: dict[str, Blob] = {}
         for entry in os.fsdecode(found.stdout).split("\0")[:-1] if found.ok else ():
             facts, _, path = entry.partition("\t")
@@ -174,10 +174,10 @@ class Git(GitObjects):
         return self.graft(revision, above or ".", made)
 
     def _relist(self, tree: str | None, entries: Mapping[str, Blob | None]) -> str:
-        """The id of a tree (None or one that is missing: an empty one) with entries of its own level replaced or removed.
-        Two calls, where an index takes three and time for each file. `--missing`: a partial clone need not fetch what
-        stands beside."""
-        listed = self.ask("ls-tree", "-z", tree) if tree else None
+        """The id of a tree (None, or one that is missing: an empty one) with entries of its own level replaced or
+        removed. Two calls, where an index takes three and time for each file. `--missing`: a partial clone need not
+        fetch what stands beside."""
+        listed = self.run("ls-tree", "-z", tree) if tree else None
         found = listed.stdout.split(b"\0")[:-1] if listed and listed.ok else []
         lines = [entry for entry in found if os.fsdecode(entry.split(b"\t", 1)[1]) not in entries]
         lines += [

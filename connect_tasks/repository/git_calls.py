@@ -155,7 +155,7 @@ class GitCalls:
         return dict.fromkeys(set(LOCATING) & set(os.environ), "") | {name: str(value) for name, value in values.items()}
 
     @cached_property
-    def _settings(self) -> dict[str, str | None]:
+    def settings(self) -> dict[str, str | None]:
         """git's configuration, as of the first question; None for a key without a value, which means true."""
         listed = self.run("config", "--list", "-z").stdout.split(b"\0")[:-1]  # without GitPython: 95 ms to import
         pairs = (os.fsdecode(entry).partition("\n") for entry in listed)
@@ -165,12 +165,12 @@ class GitCalls:
         """A value of git's configuration; section and variable are of any case."""
         section, rest, variable = name.partition(".")[0], name.partition(".")[2], name.rpartition(".")[2]
         subsection = rest.removesuffix(variable)
-        return self._settings.get(f"{section.lower()}.{subsection}{variable.lower()}")
+        return self.settings.get(f"{section.lower()}.{subsection}{variable.lower()}")
 
     def flag(self, name: str) -> bool:
         """A setting that is true or false, by git's own reading of it; false when unset."""
         section, _, variable = name.lower().partition(".")
-        value = self._settings.get(f"{section}.{variable}", "false")
+        value = self.settings.get(f"{section}.{variable}", "false")
         return (
             value is None
             or value.lower() in {"true", "yes", "on"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ _ROOM = 1 << 20
 #: Seconds to wait after a read that found little: git writes 4 KiB at a time, and to be woken for each takes more
 #: processor time than to hash it (104 ms against 75, for 20,000 blobs of 250 bytes).
 _PAUSE = 0.0004
-#: Contents that are kept once read, since several stages ask for the same few: of so many bytes at most, so many of them.
+#: Contents that are kept once read, since several stages ask for the same few: of so many bytes at most, and so many.
 _SMALL, _KEPT = 1 << 14, 1000
 #: The next piece of a stream, of so many bytes at most.
 More = Callable[[int], bytes]
@@ -88,14 +89,14 @@ class GitObjects(GitCalls):
         return {oid: found[oid] for oid in wanted}
 
     def checksums(self, oids: Iterable[str]) -> dict[str, str]:
-        """The md5 of blobs as git stores them, by id, in one call and without holding a large blob in memory."""
-        checksums = {}
-        for oid, chunks in self._blobs(oids):
+        """The md5 of blobs as git stores them, by id, in one call at most; no large blob is held in memory."""
+        wanted = list(dict.fromkeys(oids))
+        for oid, chunks in self._blobs(oid for oid in wanted if oid not in self._checksums):
             digest = hashlib.md5(usedforsecurity=False)  # what Connect's manifest asks for
             for chunk in chunks:
                 digest.update(chunk)
-            checksums[oid] = digest.hexdigest()
-        return checksums
+            self._checksums[oid] = digest.hexdigest()
+        return {oid: self._checksums[oid] for oid in wanted}
 
     def _blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, Iterable[bytes]]]:
         """(id, content in chunks) of each blob. The content is to be read before the next one is asked for."""
@@ -143,10 +144,14 @@ class GitObjects(GitCalls):
         return {}
 
     @cached_property
+    def _checksums(self) -> dict[str, str]:
+        return {}
+
+    @cached_property
     def _promisor(self) -> str | None:
         """The remote that a partial clone fetches the rest from."""
-        found = self.ask("config", "--name-only", "--get-regexp", r"^remote\..*\.promisor$").text.split()
-        return found[0].removeprefix("remote.").removesuffix(".promisor") if found else None
+        named = re.compile(r"remote\.(.*)\.promisor")
+        return next((found[1] for name in self.settings if (found := named.fullmatch(name))), None)
 
     def _fetch_missing(self, wanted: list[str]) -> None:
         """In a partial clone, fetch what is missing in one exchange; `cat-file` would open a connection for each

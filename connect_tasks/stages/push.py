@@ -10,7 +10,8 @@ from ..pipeline.actions import Action, PushDeployBranch, PushSideBranch, Shipmen
 from ..pipeline.performance import Performance, note_shipment, perform
 from ..pipeline.release_facts import survey_settled
 from ..pipeline.release_plan import plan_push
-from ..pipeline.shipping import generated_branch, shipped_tree
+from ..pipeline.shipped_tree import shipped_tree
+from ..pipeline.shipping import generated_branch
 from ..repository.repository_survey import RepositoryFacts
 from ..world import World
 

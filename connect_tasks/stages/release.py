@@ -52,8 +52,9 @@ def release_one(app: App, world: World, report: Report) -> None:
     if record is not None:
         say_still(world, report, record)
         return
-    from ..pipeline.full_release import (
-        release_from_source,  # the heavy half: not needed to find that nothing is to be done
-    )
+    from ..pipeline.head_start import head_start  # not needed to find that nothing is to be done
 
-    release_from_source(app, world, report)
+    with head_start(app, world) as ahead:
+        from ..pipeline.full_release import release_from_source  # the heavy half, while the tests run
+
+        release_from_source(app, world, report, ahead)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..configuration import App
 from ..content.candidate import take_candidate
 from ..outcome import Report, Result
-from ..pipeline.app_tests import plan_tests, run_tests
+from ..pipeline.app_tests import judge, plan_tests, prepare_tests, run_tests
 from ..pipeline.preparation import find_python
 from ..world import World
 
@@ -16,8 +16,14 @@ def test(app: App, world: World, report: Report) -> None:
         candidate = take_candidate(world.git, app)
         python = find_python(world.git, app, candidate, world.environ)
         plan = plan_tests(app, world.git, candidate, python)
-        untracked = world.git.changes(app.path).untracked
-        evidence = run_tests(app, world, candidate, python, plan, untracked=untracked)
+        prepared = prepare_tests(app, world, candidate, python, plan)
+        run = run_tests(
+            app,
+            prepared,
+            untracked=lambda: world.git.changes(app.path).untracked,
+            progress=world.console.progress,
+        )
+        evidence = judge(app, world, run)
         world.evidence.keep(evidence)
         stage.result, stage.detail = Result.OK, evidence.summary
     report.result = Result.OK
