@@ -78,11 +78,15 @@ class Begun(Generic[Done]):
         self._failures: list[BaseException] = []
         threading.Thread(target=copy_context().run, args=(self._work,), daemon=True).start()
 
-    def result(self) -> Done:
-        """Wait for it. Raises what it raised."""
+    def wait(self) -> None:
+        """Until it is over, whatever came of it."""
         while not self._ended.wait(process.LOOK_UP):
             if process.stopped():
                 raise process.Stopped
+
+    def result(self) -> Done:
+        """Wait for it. Raises what it raised."""
+        self.wait()
         if self._failures:
             raise self._failures[0]
         return self._done[0]

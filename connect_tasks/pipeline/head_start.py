@@ -8,11 +8,14 @@ else ships after all, what was begun is ended, and what ships is frozen and test
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from .. import process
 from ..configuration import App
 from ..content.candidate import Candidate, take_candidate
 from ..errors import Problem
@@ -23,6 +26,9 @@ from .app_tests import TestPlan, TestRun, plan_tests, prepare_tests, run_tests
 from .crew import Begun, begun
 from .preparation import Python, find_python, freeze_candidate, refresh_manifest
 from .shipped_tree import shipped_tree
+
+#: Seconds for a removal.
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +78,11 @@ def head_start(app: App, world: World) -> Iterator[HeadStart]:
     if likely is None:
         yield HeadStart()
         return
+    own = replace(world, scratch=world.place("ahead"))
     with ExitStack() as going:
         ahead = HeadStart(likely=likely)
         if (python := likely.python) is not None:  # uv is at work while the tests are prepared
-            freezing = going.enter_context(begun(lambda: freeze_candidate(app, world, likely.now, python)))
+            freezing = going.enter_context(begun(lambda: freeze_candidate(app, own, likely.now, python)))
 
             def prove() -> None:
                 _, frozen = freezing.result()
@@ -83,9 +90,19 @@ def head_start(app: App, world: World) -> Iterator[HeadStart]:
 
             proving = going.enter_context(begun(prove))
             ahead = replace(ahead, freezing=freezing, proving=proving)
-        if (test := _tests(app, world, likely, ahead.wanted)) is not None:
+        if (test := _tests(app, own, likely, ahead.wanted)) is not None:
             ahead = replace(ahead, testing=going.enter_context(begun(test)))
+        going.enter_context(begun(lambda: _tidy(ahead, own.scratch)))
         yield ahead
+
+
+def _tidy(ahead: HeadStart, place: Path) -> None:
+    """Remove what was begun with, thousands of files, while the server is at work: not at the end, when a person waits.
+    By a program: one of our threads would keep the others from theirs."""
+    for going in (ahead.testing, ahead.proving):
+        if going is not None:
+            going.wait()
+    process.run(["rm", "-r", "-f", place], cwd=place.parent, env=os.environ, timeout=PATIENCE)
 
 
 def _tests(app: App, world: World, likely: Likely, wanted: threading.Event) -> Callable[[], TestRun] | None:
