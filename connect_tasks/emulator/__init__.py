@@ -53,13 +53,15 @@ def running(
     api_key: str | None = None,
     connect_version: str | None = None,
     without: Sequence[str] = (),
+    restart_on_activation: bool = False,
     options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     timeout: float = 60.0,
 ) -> Iterator[Running]:
     """A real server in a process of its own, which ends with the block, and with this process whatever ends that.
 
-    `data`: the server's directory, kept; None: a temporary one, removed. `options`: further command line arguments.
+    `data`: the server's directory, kept; None: a temporary one, removed. `restart_on_activation`: a bundle that goes
+    live gets a new process, as on a real server, rather than its draft's. `options`: further command line arguments.
     `environment`: of the server, instead of ours. `timeout`: seconds until it must answer. Raises NotStarted.
     """
     with ExitStack() as stack:
@@ -67,12 +69,13 @@ def running(
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="connect-", ignore_cleanup_errors=True)))
         versions = ["--connect-version", connect_version] if connect_version else []
         missing = [part for ability in without for part in ("--without", ability)]
+        restarted = ["--restart-on-activation"] if restart_on_activation else []
         server = start(
             Path(data),
             git_root,
             port=port,
             api_key=api_key,
-            options=["--stop-with-stdin", *versions, *missing, *options],
+            options=["--stop-with-stdin", *versions, *missing, *restarted, *options],
             environment=environment,
             timeout=timeout,
         )

@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         without=tuple(options.without),
         idle_timeout=options.idle_timeout,
         startup_timeout=options.startup_timeout,
+        restart_on_activation=options.restart_on_activation,
         poll_interval=options.poll_interval,
         faults=options.faults,
         stop_with_stdin=options.stop_with_stdin,
@@ -64,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--idle-timeout", type=float, default=120.0, help="seconds until an unvisited app is stopped")
     parser.add_argument("--startup-timeout", type=float, default=60.0, help="seconds that an app may take to start")
+    parser.add_argument(
+        "--restart-on-activation",
+        action="store_true",
+        help="start a new process for a bundle that goes live, as a real server does (default: its draft's goes on)",
+    )
     parser.add_argument(
         "--poll-interval", type=float, default=900.0, help="seconds between polls of git content; 0: never"
     )

@@ -66,6 +66,7 @@ class Settings:
     without: tuple[str, ...] = ()
     idle_timeout: float = 120.0
     startup_timeout: float = 60.0
+    restart_on_activation: bool = False
     poll_interval: float = 900.0  # Connect's own default
     faults: bool = False
     stop_with_stdin: bool = False
@@ -111,6 +112,7 @@ def build(options: Settings, *, url: str) -> Built:
         owner_key=keys.passing,
         idle_timeout=options.idle_timeout,
         startup_timeout=options.startup_timeout,
+        restart_on_activation=options.restart_on_activation,
     )
     repositories = Repositories(data / "repositories")
     deployments = Deployments(store=store, tasks=tasks, repositories=repositories, builds=builds, launches=launches)

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from yarl import URL
 
 from connect_tasks.emulator.instance import Instance
+from connect_tasks.emulator.modes import MOUNT_HEADER
 from connect_tasks.emulator.starting import HOST
 
 Header = tuple[bytes, bytes]
@@ -20,16 +21,17 @@ HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection "
     b"te trailer transfer-encoding upgrade expect".split()
 )
-OURS = re.compile(rb"(rstudio-connect-|posit-connect-|x-rsc-)")  # only the server says these to an app
+# Only the server says these to an app. CGI's names, which WSGI has too, know no difference between - and _.
+OURS = re.compile(rb"rstudio[-_]connect[-_]|posit[-_]connect[-_]|x[-_]rsc[-_]|x[-_]connect[-_]tasks[-_]")
 HANDSHAKE = re.compile(rb"sec-websocket-")
 AS_WRITTEN = "!$%&'()*+,-./:;=@_~[]|^`{}\"<>\\"  # all but #, ? and what no request line holds
 
 
-def target(scope: Scope, instance: Instance) -> URL:
+def target(scope: Scope, instance: Instance, mount: str) -> URL:
     """The app's own URL for a request: the bytes that the visitor wrote, less the mount where the mode wants that."""
     path = raw_path(scope)
     if instance.mode.strip:
-        path = path.removeprefix(quote(instance.launch.mount)) or "/"
+        path = path.removeprefix(quote(mount)) or "/"
     scheme = "ws" if scope["type"] == "websocket" else "http"
     return URL(f"{scheme}://{HOST}:{instance.port}{path}{query(scope)}", encoded=True)
 
@@ -50,12 +52,14 @@ def has_body(scope: Scope) -> bool:
     )
 
 
-def request_headers(scope: Scope, *, base_url: str, credentials: str | None) -> CIMultiDict[str]:
+def request_headers(
+    scope: Scope, instance: Instance, *, server_url: str, mount: str, credentials: str | None
+) -> CIMultiDict[str]:
     """What the app gets: the visitor's headers, Host and Origin among them, and Connect's own."""
     kept = (header for header in end_to_end(scope["headers"]) if not _for_us(header))
-    headers = pairs(kept)
-    server = urlsplit(base_url)
-    headers["RStudio-Connect-App-Base-URL"] = base_url
+    headers = _placed(pairs(kept), instance, mount)
+    server = urlsplit(server_url)
+    headers["RStudio-Connect-App-Base-URL"] = f"{server_url}{mount}"
     headers["X-RSC-Request"] = f"{server.scheme}://{server.netloc}{raw_path(scope)}{query(scope)}"
     headers["X-Forwarded-Proto"] = server.scheme
     if scope.get("client"):
@@ -83,11 +87,16 @@ def end_to_end(headers: Iterable[Header]) -> list[Header]:
     return [(name, value) for name, value in lowered if name not in HOP_BY_HOP and name not in named]
 
 
-def handshake_headers(scope: Scope) -> CIMultiDict[str]:
+def handshake_headers(scope: Scope, instance: Instance, *, mount: str) -> CIMultiDict[str]:
     """What the app gets of a WebSocket's opening, Host and Origin among them; the handshake itself is made anew."""
-    return pairs(
-        header for header in end_to_end(scope["headers"]) if not (HANDSHAKE.match(header[0]) or _for_us(header))
-    )
+    kept = (header for header in end_to_end(scope["headers"]) if not (HANDSHAKE.match(header[0]) or _for_us(header)))
+    return _placed(pairs(kept), instance, mount)
+
+
+def _placed(headers: CIMultiDict[str], instance: Instance, mount: str) -> CIMultiDict[str]:
+    if instance.mode.anywhere:
+        headers[MOUNT_HEADER] = mount
+    return headers
 
 
 def pairs(headers: Iterable[Header]) -> CIMultiDict[str]:

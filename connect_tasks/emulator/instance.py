@@ -25,9 +25,9 @@ KEY_ALPHABET = string.ascii_letters + string.digits
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """One bundle under one mount: what it takes to start it."""
+    """One bundle, and the mount that it is started for: what it takes to start it."""
 
-    key: str  # unique: content, bundle and mount
+    key: str  # unique: content and bundle, and the mount where a process has but one
     guid: str
     bundle_id: str
     directory: Path

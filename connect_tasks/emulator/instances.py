@@ -44,7 +44,7 @@ class Instances:
         startup_timeout: float,
         changed: Callable[[Instance], None] = lambda _instance: None,
     ) -> None:
-        """`changed` hears of every job when it starts and when it has ended. Timeouts in seconds."""
+        """`changed` hears of every job: when it starts, when it answers, when it has ended. Timeouts in seconds."""
         self._data = data.resolve()
         self._idle_timeout = idle_timeout
         self._startup_timeout = startup_timeout
@@ -128,6 +128,7 @@ class Instances:
         if instance.mode.process:
             async with self._job(instance):
                 await start(instance, self._data, patience=self._startup_timeout)
+                self._changed(instance)
             self._in_background(self._bury(instance))
             self._watch_idle()
         elif launch.mode == "jupyter-static" and not rendered(launch).exists():

@@ -17,6 +17,7 @@ if __name__ == "__main__":  # our own directory comes first then: the app must n
 
 import importlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,7 +42,20 @@ def main() -> None:
 
 def serve_wsgi(launch: dict[str, Any]) -> None:
     os.environ["FLASK_RUN_FROM_CLI"] = "true"  # makes an unguarded app.run() at module level a no-op
-    run_waitress(load(launch["entrypoint"]), launch, url_prefix=launch["prefix"])
+    run_waitress(partial(mounted_wsgi, load(launch["entrypoint"]), cgi_name(launch["mount_header"])), launch)
+
+
+def cgi_name(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
+def mounted_wsgi(app: Any, variable: str, environ: dict[str, Any], start_response: Any) -> Any:
+    """The app below the mount that the proxy says with each request, as waitress's url_prefix does for a fixed one."""
+    mount, path = environ.pop(variable, ""), environ["PATH_INFO"]
+    environ["SCRIPT_NAME"] = mount
+    if mount and (path == mount or path.startswith(mount + "/")):
+        environ["PATH_INFO"] = path[len(mount) :]
+    return app(environ, start_response)
 
 
 def serve_dash(launch: dict[str, Any]) -> None:
@@ -51,7 +65,7 @@ def serve_dash(launch: dict[str, Any]) -> None:
     run_waitress(getattr(app, "server", app), launch)
 
 
-def run_waitress(app: Any, launch: dict[str, Any], **settings: Any) -> None:
+def run_waitress(app: Any, launch: dict[str, Any]) -> None:
     sys.path.append(launch["overlay"])
     import waitress
 
@@ -64,7 +78,6 @@ def run_waitress(app: Any, launch: dict[str, Any], **settings: Any) -> None:
         backlog=2048,
         channel_timeout=3600,  # the proxy closes idle connections, never this side
         ident=None,
-        **settings,
     )
 
 
@@ -73,16 +86,35 @@ def serve_asgi(launch: dict[str, Any]) -> None:
     sys.path.append(launch["overlay"])
     import uvicorn
 
+    header = launch["mount_header"].encode()
+    # Since 0.26 a root path is part of the path, too; an app that pins an older one goes with frameworks of its time.
+    whole_path = tuple(map(int, uvicorn.__version__.split(".")[:2])) >= (0, 26)
     uvicorn.run(
-        app,
+        mounted_asgi(app, header, whole_path=whole_path),
         host=HOST,
         port=launch["port"],
-        root_path=launch["prefix"],
         proxy_headers=True,
         forwarded_allow_ips=HOST,
         timeout_keep_alive=3600,
         ws_max_size=2**31,
     )
+
+
+def mounted_asgi(app: Any, header: bytes, *, whole_path: bool) -> Any:
+    """The app below the mount that the proxy says with each request, as uvicorn's root_path has it for a fixed one."""
+
+    async def mounted(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] in ("http", "websocket"):  # in place: uvicorn's access log has the path out of the same scope
+            said = [value for name, value in scope["headers"] if name == header]
+            scope["headers"] = [each for each in scope["headers"] if each[0] != header]
+            mount = said[0].decode("ascii") if said else ""
+            scope["root_path"] = mount
+            if whole_path:
+                scope["path"] = mount + scope["path"]
+                scope["raw_path"] = mount.encode() + scope["raw_path"]
+        await app(scope, receive, send)
+
+    return mounted
 
 
 def serve_gradio(launch: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from connect_tasks.emulator.builds import Builds, BundleUnusable, manifest_of
 from connect_tasks.emulator.clock import now, stamp
 from connect_tasks.emulator.instances import Instance, Instances, Launch, StartFailed
+from connect_tasks.emulator.modes import MODES
 from connect_tasks.emulator.records import Bundle, Content, Job
 from connect_tasks.emulator.store import Store
 
@@ -25,14 +26,20 @@ class Launches:
         owner_key: Callable[[str], str],
         idle_timeout: float,
         startup_timeout: float,
+        restart_on_activation: bool = False,
     ) -> None:
-        """`owner_key` makes an API key of a user, which the content of that user is given. Timeouts in seconds."""
+        """`owner_key` makes an API key of a user, which the content of that user is given. Timeouts in seconds.
+
+        `restart_on_activation`: every path of a bundle has a process of its own, as on a real server. Otherwise a draft
+        that goes live keeps its process, where the mode allows it.
+        """
         self._logs = data / "jobs"
         self._logs.mkdir(parents=True, exist_ok=True)
         self._store = store
         self._builds = builds
         self._url = url
         self._owner_key = owner_key
+        self._restart_on_activation = restart_on_activation
         self._made: dict[tuple[str, str, str], Launch] = {}
         self._draining: set[asyncio.Task[None]] = set()
         self._instances = Instances(
@@ -49,6 +56,7 @@ class Launches:
             if not self._builds.ready(bundle):
                 await self._built_again(bundle)
             launch = self._made[key] = self._launch(content, bundle, mount)
+        # (Two paths of one bundle may have one process: then both launches have one key.)
         return await self._instances.get(launch)
 
     async def _built_again(self, bundle: Bundle) -> None:
@@ -60,8 +68,9 @@ class Launches:
 
     def _launch(self, content: Content, bundle: Bundle, mount: str) -> Launch:
         manifest = manifest_of(bundle)
+        shared = MODES[manifest["mode"]].anywhere and not self._restart_on_activation
         return Launch(
-            key=f"{content.guid}-{bundle.id}-{mount}",
+            key=f"{content.guid}-{bundle.id}" if shared else f"{content.guid}-{bundle.id}-{mount}",
             guid=content.guid,
             bundle_id=bundle.id,
             directory=self._builds.root(bundle),
@@ -93,13 +102,14 @@ class Launches:
             return
 
     async def switched(self, content_guid: str, bundle_id: str) -> None:
-        """Lets go of the instances of every other bundle under the content's own paths."""
+        """Lets go of the instances of every other bundle that were asked for under the content's own paths."""
         draft = f"/content/{content_guid}/_bundle"
-        await self._retire(
-            lambda launch: (
-                launch.guid == content_guid and launch.bundle_id != bundle_id and not launch.mount.startswith(draft)
-            )
-        )
+        over = {
+            launch.key
+            for (guid, bundle, mount), launch in self._made.items()
+            if guid == content_guid and bundle != bundle_id and not mount.startswith(draft)
+        }
+        await self._retire(lambda launch: launch.key in over)
 
     async def changed(self, content_guid: str) -> None:
         """Variables or paths changed: the next visit starts afresh."""

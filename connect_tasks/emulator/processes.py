@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import importlib.util
 import os
 import signal
 import sys
@@ -39,7 +41,7 @@ async def spawn(
         sys.executable,
         "-I",
         "-S",
-        supervisor.__file__,
+        _compiled(supervisor.__file__),
         str(grace),
         *map(str, argv),
         stdin=asyncio.subprocess.PIPE,  # the lifeline
@@ -49,6 +51,13 @@ async def spawn(
         env={**environment, **mark(data)},
         start_new_session=True,
     )
+
+
+@functools.cache
+def _compiled(script: str) -> str:
+    """The bytecode that our own import left: Python compiles a script anew each time."""
+    bytecode = importlib.util.cache_from_source(script)
+    return bytecode if Path(bytecode).exists() else script
 
 
 def mark(data: Path) -> dict[str, str]:
@@ -76,19 +85,31 @@ async def run(
         await asyncio.shield(finish(process))
 
 
-async def ask(argv: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str]) -> tuple[int, list[str]]:
-    """Run a program that only reads and ends by itself in milliseconds: exit code and the lines of its output. Without
-    a supervisor, whose start takes ten times as long."""
+async def ask(
+    argv: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str], data: Path, told: str = ""
+) -> tuple[int, list[str]]:
+    """Run a program that has no children and ends by itself soon: exit code and the lines of its output. `told`: its
+    input.
+
+    Without a supervisor, whose start takes longer than most such programs. Cancelled, it kills the program; should the
+    server be killed meanwhile, the program ends by itself or by the next server's sweep.
+    """
     process = await asyncio.create_subprocess_exec(
         *map(str, argv),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=cwd,
-        env=dict(environment),
+        env={**environment, **mark(data)},
         start_new_session=True,
     )
-    said, _ = await process.communicate()
+    try:
+        said, _ = await process.communicate(told.encode())
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await asyncio.shield(finish(process))
+        raise
     return process.returncode or 0, said.decode(errors="replace").splitlines()
 
 

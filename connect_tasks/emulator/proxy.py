@@ -34,9 +34,18 @@ class Proxy:
         self._session: aiohttp.ClientSession | None = None
 
     async def http(
-        self, scope: Scope, receive: Receive, send: Send, instance: Instance, *, base_url: str, credentials: str | None
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        instance: Instance,
+        *,
+        server_url: str,
+        mount: str,
+        credentials: str | None,
     ) -> None:
-        """Pass a request on. `base_url`: the content's own URL, no trailing slash; `credentials`: the visitor, as JSON.
+        """Pass a request on. `mount`: the content's path on the server, no trailing slash; `credentials`: the visitor,
+        as JSON.
 
         A visitor who leaves ends the app's work on the request. Raises Unreachable.
         """
@@ -47,8 +56,8 @@ class Proxy:
             visitor = _Visitor(receive, sends_body=has_body(scope))
             call = self._client().request(
                 scope["method"],
-                target(scope, instance),
-                headers=request_headers(scope, base_url=base_url, credentials=credentials),
+                target(scope, instance, mount),
+                headers=request_headers(scope, instance, server_url=server_url, mount=mount, credentials=credentials),
                 data=visitor.body() if visitor.sends_body else None,
                 allow_redirects=False,
                 trace_request_ctx=visitor,
@@ -76,7 +85,7 @@ class Proxy:
                 await _broken_off(scope, visitor, send)
             # else an answer cut short: the front closes the connection, so the visitor sees that it is
 
-    async def websocket(self, scope: Scope, receive: Receive, send: Send, instance: Instance) -> None:
+    async def websocket(self, scope: Scope, receive: Receive, send: Send, instance: Instance, *, mount: str) -> None:
         """Pass a WebSocket on, with the subprotocols offered and the one chosen; a refusal keeps its status.
 
         Raises Unreachable.
@@ -87,9 +96,9 @@ class Proxy:
                 return
             try:
                 app = await self._client().ws_connect(
-                    target(scope, instance),
+                    target(scope, instance, mount),
                     protocols=scope.get("subprotocols", ()),
-                    headers=handshake_headers(scope),
+                    headers=handshake_headers(scope, instance, mount=mount),
                     max_msg_size=0,
                     compress=0,
                     autoclose=False,

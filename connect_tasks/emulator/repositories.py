@@ -51,10 +51,13 @@ class Repositories:
         mirror = self._mirror(url)
         if not ref or NO_NAME.search(ref):
             raise CloneFailed(f"{ref!r} is no name of a branch, tag or commit")
+        whole = FULL_SHA.fullmatch(ref) is not None
         async with self._locks.setdefault(mirror, asyncio.Lock()):
-            await self._update(mirror, url, log)
-            commit = await self._resolve(mirror, ref)
-            if commit is None and FULL_SHA.fullmatch(ref):  # on no branch: ask the remote for that very commit
+            commit = await self._resolve(mirror, ref) if whole and _exists(mirror) else None
+            if commit is None:  # (a commit stays what it is: one that is here need not be fetched again)
+                await self._update(mirror, url, log)
+                commit = await self._resolve(mirror, ref)
+            if commit is None and whole:  # on no branch: ask the remote for that very commit
                 await self._git(mirror, "fetch", "--quiet", "--no-tags", "--end-of-options", url, ref)
                 commit = await self._resolve(mirror, ref)
         if commit is None:
@@ -73,9 +76,12 @@ class Repositories:
         async with self._locks.setdefault(mirror, asyncio.Lock()):
             with tempfile.TemporaryDirectory(dir=self._root, prefix=SCRATCH) as scratch:
                 index, tree = Path(scratch, "index"), _folder(Path(scratch, "tree"))
-                # The whole tree goes to the index, so that .gitattributes above the directory count as in a clone.
-                await self._checked(mirror, "read-tree", commit, index=index)
-                code, said = await self._git(mirror, "checkout", "--quiet", "--", str(inside), index=index, tree=tree)
+                environment = _environment(mirror) | {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(tree)}
+                for arguments in _taken_out(commit, inside):
+                    command = ["git", *arguments]
+                    code, said = await ask(command, cwd=tree, environment=environment, data=self._root)
+                    if code:
+                        break
                 if code and "did not match" not in "".join(said):
                     raise CloneFailed(f"git checkout failed: {_reason(said)}")
                 if code or not _is_real_folder(tree / inside):
@@ -108,36 +114,28 @@ class Repositories:
 
     async def _resolve(self, mirror: Path, ref: str) -> str | None:
         """Branches before tags before commits; the start of a commit is enough where no other starts so."""
-        for candidate in (f"refs/heads/{ref}", f"refs/tags/{ref}", ref if re.fullmatch("[0-9a-f]{7,64}", ref) else ""):
-            if candidate:
-                question = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{candidate}^{{commit}}")
-                code, said = await ask(["git", *question], cwd=mirror, environment=_environment(mirror))
-                if code == 0 and said and FULL_SHA.fullmatch(said[-1]):
-                    return said[-1]
-        return None
+        candidates = [f"refs/heads/{ref}", f"refs/tags/{ref}", *([ref] if re.fullmatch("[0-9a-f]{7,64}", ref) else [])]
+        question = ["git", "cat-file", "--batch-check=%(objectname)"]  # answers in the order of the lines
+        lines = "".join(f"{candidate}^{{commit}}\n" for candidate in candidates)
+        _, said = await ask(question, cwd=mirror, environment=_environment(mirror), data=self._root, told=lines)
+        return next((line for line in said if FULL_SHA.fullmatch(line)), None)
 
-    async def _checked(
-        self, repository: Path, *arguments: str, index: Path | None = None, tree: Path | None = None
-    ) -> None:
-        code, said = await self._git(repository, *arguments, index=index, tree=tree)
+    async def _checked(self, repository: Path, *arguments: str) -> None:
+        code, said = await self._git(repository, *arguments)
         if code:
             raise CloneFailed(f"git {arguments[0]} failed: {_reason(said)}")
 
-    async def _git(
-        self,
-        repository: Path,
-        *arguments: str,
-        log: Log = lambda _line: None,
-        index: Path | None = None,
-        tree: Path | None = None,
-    ) -> tuple[int, list[str]]:
+    async def _git(self, repository: Path, *arguments: str, log: Log = lambda _line: None) -> tuple[int, list[str]]:
         environment = _environment(repository)
-        if index is not None:
-            environment["GIT_INDEX_FILE"] = str(index)
-        if tree is not None:
-            environment["GIT_WORK_TREE"] = str(tree)
-        cwd = tree or repository
-        return await run(["git", *arguments], cwd=cwd, environment=environment, data=self._root, log=log)
+        return await run(["git", *arguments], cwd=repository, environment=environment, data=self._root, log=log)
+
+
+def _taken_out(commit: str, inside: PurePosixPath) -> tuple[tuple[str, ...], ...]:
+    """The commands that write a directory of the commit into an empty work tree."""
+    if inside == PurePosixPath():
+        return (("checkout", "--quiet", commit, "--", "."),)
+    # The whole tree goes to the index, so that .gitattributes above the directory count as in a clone.
+    return ("read-tree", commit), ("checkout", "--quiet", "--", str(inside))
 
 
 def _environment(repository: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from connect_tasks.emulator.instance import Instance
+from connect_tasks.emulator.modes import MOUNT_HEADER
 from connect_tasks.emulator.processes import only_child
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -29,6 +30,7 @@ async def start(instance: Instance, data: Path, *, patience: float) -> None:
         "mode": launch.mode,
         "entrypoint": launch.entrypoint,
         "prefix": launch.mount,
+        "mount_header": MOUNT_HEADER,
         "port": instance.port,
         "overlay": str(environment.overlay),
     }
@@ -43,7 +45,7 @@ async def start(instance: Instance, data: Path, *, patience: float) -> None:
 
 async def _ready(instance: Instance, port: int, patience: float) -> None:
     end = asyncio.create_task(instance.over())
-    answer = asyncio.create_task(first_answer(port, "/" if instance.mode.strip else f"{instance.launch.mount}/"))
+    answer = asyncio.create_task(first_answer(port, opening(instance, port)))
     try:
         await asyncio.wait({answer, end}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         if end.done():
@@ -66,21 +68,28 @@ def reserve_port() -> socket.socket:
     return reserved
 
 
-async def first_answer(port: int, path: str) -> None:
-    """Return as soon as a GET is answered by HTTP, whatever the status."""
-    pause = 0.01
-    while not await answers(port, path):
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.05, 0.1)  # 15 ms when a light app is up, after 0.2 s
+def opening(instance: Instance, port: int) -> bytes:
+    """A request for the app's first page, as a visitor's would come to it."""
+    path = "/" if instance.mode.strip else f"{instance.launch.mount}/"
+    mount = f"{MOUNT_HEADER}: {instance.launch.mount}\r\n" if instance.mode.anywhere else ""
+    return f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\n{mount}Connection: close\r\n\r\n".encode()
 
 
-async def answers(port: int, path: str) -> bool:
+async def first_answer(port: int, request: bytes) -> None:
+    """Return as soon as the request is answered by HTTP, whatever the status."""
+    began = time.monotonic()
+    while not await answers(port, request):
+        pause = 0.004 + (time.monotonic() - began) / 100  # a look costs a tenth of a millisecond
+        await asyncio.sleep(min(pause, 0.1))
+
+
+async def answers(port: int, request: bytes) -> bool:
     try:
         reader, writer = await asyncio.open_connection(HOST, port)
     except OSError:
         return False
     try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nConnection: close\r\n\r\n".encode())
+        writer.write(request)
         return await reader.readexactly(5) == b"HTTP/"
     except (OSError, asyncio.IncompleteReadError):
         return False

@@ -83,10 +83,17 @@ class Visits:
 
     async def _passed_on(self, visit: Visit, instance: Instance, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await self._proxy.websocket(scope, receive, send, instance)
+            await self._proxy.websocket(scope, receive, send, instance, mount=visit.mount)
             return
-        base_url = f"{self._server.url}{visit.mount}"
-        await self._proxy.http(scope, receive, send, instance, base_url=base_url, credentials=self._credentials(visit))
+        await self._proxy.http(
+            scope,
+            receive,
+            send,
+            instance,
+            server_url=self._server.url,
+            mount=visit.mount,
+            credentials=self._credentials(visit),
+        )
 
     def _visit(self, scope: Scope) -> Visit | None:
         """Who visits what; None where the path lacks the slash that relative links need. Raises Refused."""

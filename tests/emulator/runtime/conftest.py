@@ -96,12 +96,13 @@ class Front:
         guid: str = "11111111-2222-3333-4444-555555555555",
         bundle_id: str = "1",
         mount: str | None = None,
+        key: str | None = None,
         primary: str | None = None,
         **variables: str,
     ) -> Launch:
         mount = mount or f"/content/{guid}"
         launch = Launch(
-            key=f"{guid}-{bundle_id}-{mount}",
+            key=key or f"{guid}-{bundle_id}-{mount}",
             guid=guid,
             bundle_id=bundle_id,
             directory=directory,
@@ -130,10 +131,17 @@ class Front:
     async def _visit(self, scope: Scope, receive: Receive, send: Send, launch: Launch) -> None:
         instance = await self.instances.get(launch)
         if scope["type"] == "websocket":
-            await self.proxy.websocket(scope, receive, send, instance)
+            await self.proxy.websocket(scope, receive, send, instance, mount=launch.mount)
         else:
-            base_url = self.url + launch.mount
-            await self.proxy.http(scope, receive, send, instance, base_url=base_url, credentials=self.credentials)
+            await self.proxy.http(
+                scope,
+                receive,
+                send,
+                instance,
+                server_url=self.url,
+                mount=launch.mount,
+                credentials=self.credentials,
+            )
 
     def at(self, launch: Launch, path: str = "/") -> str:
         return f"{self.url}{launch.mount}{path}"

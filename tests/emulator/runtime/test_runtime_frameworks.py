@@ -44,6 +44,12 @@ async def assets_answer(front, launch, text: str) -> None:
             assert "html" not in answer.headers["Content-Type"], url
 
 
+def on_both_paths(front, directory, environment, **options):
+    """A bundle's draft path and its content's own, answered by one process: as when a draft goes live."""
+    paths = ("/content/g/_bundle7", "/content/g")
+    return [front.mount(directory, environment, guid="g", mount=path, key="g-7", **options) for path in paths]
+
+
 def socket(front, launch, path: str, *protocols: str):
     return front.visitor.ws_connect(front.at(launch, path), protocols=protocols, headers=PUBLIC, max_msg_size=0)
 
@@ -162,14 +168,82 @@ EXPRESS = """
     ("source", "entrypoint"), [(SHINY, "app"), (EXPRESS, "shiny.express.app:app_2e_py")], ids=["core", "express"]
 )
 async def test_shiny(front, build, bundle, source, entrypoint):
-    launch = front.mount(bundle({"app.py": source}), await build("shiny"), mode="python-shiny", entrypoint=entrypoint)
-    text = await page(front, launch)
-    await assets_answer(front, launch, text)
-    first = {"word": "quiet", ".clientdata_output_shout_hidden": False, ".clientdata_pixelratio": 1}
-    async with socket(front, launch, "/websocket/") as stream:
-        await stream.send_str(json.dumps({"method": "init", "data": first}))
-        while (json.loads(await stream.receive_str(timeout=60)).get("values") or {}).get("shout") != "QUIET":
-            pass
+    files, options = bundle({"app.py": source}), {"mode": "python-shiny", "entrypoint": entrypoint}
+    for launch in on_both_paths(front, files, await build("shiny"), **options):
+        text = await page(front, launch)
+        await assets_answer(front, launch, text)
+        first = {"word": "quiet", ".clientdata_output_shout_hidden": False, ".clientdata_pixelratio": 1}
+        async with socket(front, launch, "/websocket/") as stream:
+            await stream.send_str(json.dumps({"method": "init", "data": first}))
+            while (json.loads(await stream.receive_str(timeout=60)).get("values") or {}).get("shout") != "QUIET":
+                pass
+    assert len(front.instances.jobs()) == 1
+
+
+FLASK = """
+    import os
+    from flask import Flask, redirect, request, url_for
+    app = Flask(__name__)
+
+    @app.get("/")
+    def home():
+        return {"pid": os.getpid(), "other": url_for("other"), "full": url_for("other", _external=True),
+                "script": request.script_root, "path": request.path}
+
+    @app.get("/other/")
+    def other():
+        return redirect(url_for("home"))
+    """
+FASTAPI = """
+    import os
+    from fastapi import FastAPI, Request, WebSocket
+    app = FastAPI()
+
+    @app.get("/")
+    def home(request: Request):
+        full, scope = str(request.url_for("other")), request.scope
+        return {"pid": os.getpid(), "other": request.url_for("other").path, "full": full,
+                "script": scope["root_path"], "path": scope["path"].removeprefix(scope["root_path"])}
+
+    @app.get("/other/")
+    def other():
+        return "here"
+
+    @app.websocket("/talk")
+    async def talk(socket: WebSocket):
+        await socket.accept()
+        await socket.send_text(f"{socket.scope['root_path']} {socket.scope['path']} {socket.url_for('talk').path}")
+        await socket.close()
+    """
+
+
+@pytest.mark.parametrize(
+    ("mode", "package", "source"),
+    [("python-api", "flask", FLASK), ("python-fastapi", "fastapi", FASTAPI)],
+    ids=["flask", "fastapi"],
+)
+async def test_one_process_is_at_home_under_a_drafts_path_and_the_contents_own(
+    front, build, bundle, mode, package, source
+):
+    pids = set()
+    draft, live = on_both_paths(front, bundle({"app.py": source}), await build(package), mode=mode)
+    for launch in (draft, live, draft):
+        at = f"{PUBLIC['Origin']}{launch.mount}"
+        told = json.loads(await page(front, launch))
+        pids.add(told.pop("pid"))
+        expected = {"other": f"{launch.mount}/other/", "full": f"{at}/other/", "script": launch.mount, "path": "/"}
+        assert {name: told[name] for name in expected} == expected
+        async with front.visitor.get(front.at(launch, "/other"), headers=PUBLIC, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) in {(308, f"{at}/other/"), (307, f"{at}/other/")}
+        if mode == "python-fastapi":
+            docs = await page(front, launch, "/docs")
+            assert f"'{launch.mount}/openapi.json'" in docs
+            schema = json.loads(await page(front, launch, "/openapi.json"))
+            assert schema["servers"] == [{"url": launch.mount}]
+            async with socket(front, launch, "/talk") as stream:
+                said = await stream.receive_str(timeout=60)
+            assert said == f"{launch.mount} {launch.mount}/talk {launch.mount}/talk"
+    assert len(pids) == 1
 
 
 GRADIO = """

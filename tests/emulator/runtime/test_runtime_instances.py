@@ -233,13 +233,13 @@ async def test_closing_kills_everything_and_starts_nothing_more(tmp_path, front,
     assert not any(job.alive for job in front.instances.jobs())
 
 
-async def test_every_job_is_told_at_its_start_and_end(tmp_path, front, build, app, bundle):
+async def test_every_job_is_told_when_it_starts_answers_and_ends(tmp_path, front, build, app, bundle):
     told = []
     instances = Instances(
         tmp_path / "data",
         idle_timeout=60,
         startup_timeout=30,
-        changed=lambda job: told.append((job.job_key, job.alive)),
+        changed=lambda job: told.append((job.job_key, job.alive, job.pid)),
     )
     good = await instances.get(front.mount(app, await build()))
     await instances.terminate(good.job_key)
@@ -247,9 +247,18 @@ async def test_every_job_is_told_at_its_start_and_end(tmp_path, front, build, ap
     with pytest.raises(StartFailed):
         await instances.get(front.mount(bundle({"app.py": "1/0"}, "bad"), await build(), guid="bad"))
     await instances.close()
-    assert [alive for _, alive in told] == [True, False, True, True, False, False]
-    assert told[0][0] == told[1][0] == good.job_key
-    assert told[2][0] == told[5][0] == left.job_key, "which the end of the server ended"
+    bad = told[-2][0]
+    assert told == [
+        (good.job_key, True, None),
+        (good.job_key, True, good.pid),
+        (good.job_key, False, good.pid),
+        (left.job_key, True, None),
+        (left.job_key, True, left.pid),
+        (bad, True, None),
+        (bad, False, None),
+        (left.job_key, False, left.pid),  # by the end of the server
+    ]
+    assert None not in (good.pid, left.pid)
 
 
 async def test_a_bundle_that_is_gone_fails_as_a_start_and_so_does_one_without_an_environment(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import aiohttp
 import pytest
@@ -36,7 +37,7 @@ APP = """
             digest.update(message.get("body", b""))
             more = message.get("more_body", False)
         seen = {
-            "method": scope["method"], "raw_path": scope["raw_path"].decode(),
+            "method": scope["method"], "root_path": scope["root_path"], "raw_path": scope["raw_path"].decode(),
             "query": scope["query_string"].decode(),
             "headers": [[k.decode(), v.decode("latin-1")] for k, v in scope["headers"]],
             "size": size, "sha256": digest.hexdigest(), "scheme": scope["scheme"], "client": scope["client"][0],
@@ -169,6 +170,30 @@ async def test_a_visitor_cannot_speak_as_the_server_nor_lose_a_key_to_the_app(fr
     assert "evil" not in json.dumps(seen)
     seen = await echoed(front, launch, headers={"Authorization": "Bearer for-the-app"})
     assert headers(seen)["authorization"] == "Bearer for-the-app"
+
+
+SPELLINGS = ("X-Connect-Tasks-Mount", "x_connect_tasks_mount", "X-CONNECT_TASKS-Mount", "x-connect-tasks_mount")
+WSGI = """
+    import json
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [json.dumps({name: str(value) for name, value in environ.items()}).encode()]
+    """
+
+
+async def test_the_mount_is_the_proxys_to_say_and_its_header_is_never_seen(front, launch, build, bundle):
+    """In no spelling that an app's server might take for ours: CGI's names know no difference between - and _."""
+    evil = dict.fromkeys(SPELLINGS, "/evil") | {"RStudio_Connect_Credentials": '{"user": "evil"}'}
+    wsgi = front.mount(bundle({"app.py": WSGI}, "wsgi"), await build(), guid="w")
+    environ = await echoed(front, wsgi, "/a//b%20c", headers=evil)
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/content/w", "/a//b c")
+    seen = await echoed(front, launch, headers=evil)
+    async with front.visitor.ws_connect(front.at(launch, "/ws"), headers=evil) as socket:
+        opened = json.loads(await socket.receive_str())
+    assert (seen["root_path"], opened["path"]) == ("/content/g", "/content/g/ws")
+    for told in (environ, seen, opened):
+        assert not re.search("evil|tasks[-_]mount", json.dumps(told), re.IGNORECASE)
 
 
 async def test_what_is_between_neighbours_is_not_passed_on(front, launch):
@@ -327,9 +352,11 @@ async def test_a_process_that_is_gone_is_unreachable_before_anything_is_sent(fro
 
     proxy = Proxy()
     with pytest.raises(Unreachable):
-        await proxy.http(scope, receive, send, instance, base_url="http://x/content/g", credentials=None)
+        await proxy.http(scope, receive, send, instance, server_url="http://x", mount="/content/g", credentials=None)
     with pytest.raises(Unreachable):
-        await proxy.websocket({**scope, "type": "websocket", "subprotocols": []}, receive, send, instance)
+        await proxy.websocket(
+            {**scope, "type": "websocket", "subprotocols": []}, receive, send, instance, mount="/content/g"
+        )
     await proxy.close()
     assert sent == []
     assert instance.in_flight == 0

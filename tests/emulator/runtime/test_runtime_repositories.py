@@ -111,6 +111,19 @@ async def test_a_commit_on_no_branch_is_asked_for(origin, repositories, log):
     assert await repositories.fetch(origin.url, hidden, log.append) == hidden
 
 
+async def test_a_commit_that_is_here_is_not_fetched_again_and_a_branch_always_is(origin, repositories, log):
+    first = origin.commit({"a": "1"})
+    assert await repositories.fetch(origin.url, first, log.append) == first
+    shutil.rmtree(origin.bare)
+    log.clear()
+    assert await repositories.fetch(origin.url, first, log.append) == first
+    assert log == [f"{first}\t{first}"]
+    with pytest.raises(CloneFailed, match="git fetch"):
+        await repositories.fetch(origin.url, "main", log.append)
+    with pytest.raises(CloneFailed, match="git fetch"):
+        await repositories.fetch(origin.url, "0" * 40, log.append)
+
+
 async def test_only_the_directory_is_taken_as_a_clone_would_have_it(origin, repositories, log, tmp_path):
     files = {
         ".gitattributes": "apps/one/skipped.txt export-ignore\n*.crlf text eol=crlf\n",

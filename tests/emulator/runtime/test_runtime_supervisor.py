@@ -206,3 +206,20 @@ def marked(data: Path) -> list[int]:
         except OSError:
             continue
     return found
+
+
+async def test_a_short_program_without_a_supervisor_is_killed_where_it_is_not_waited_for(tmp_path, alive, until):
+    program = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(600)"
+    argv = [sys.executable, "-c", program]
+    asked = asyncio.create_task(processes.ask(argv, cwd=tmp_path, environment={}, data=tmp_path))
+    await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    pid = int((tmp_path / "pid").read_text())
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert not alive(pid)
+
+
+async def test_it_is_told_its_input_and_its_exit_code_comes_back(tmp_path):
+    argv = [sys.executable, "-c", "import sys; print(sys.stdin.read().upper()); sys.exit(3)"]
+    assert await processes.ask(argv, cwd=tmp_path, environment={}, data=tmp_path, told="a\nb") == (3, ["A", "B"])
