@@ -46,7 +46,8 @@ def take_candidate(git: Git, app: App, *, pinned_at: str | None = None) -> Candi
     `pinned_at` is the tip of a deploy branch: there the generated files live that no branch of people has.
     """
     names = ("HEAD^{commit}", at("HEAD", app.path))
-    commit, tree_id = (git.look_up_all(names)[name] for name in names)
+    found = git.look_up_all(names)
+    commit, tree_id = (found[name] for name in names)
     if commit is None:
         raise NoCommits("the repository has no commit yet", where=str(git.root), hint="git add . && git commit")
     tree = git.tree(tree_id, ".") if tree_id else {}

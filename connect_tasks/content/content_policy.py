@@ -190,6 +190,11 @@ class _CleanBlobs:
                 file.write(lines)
 
 
+def load_detectors() -> None:
+    """Import what takes a while, ahead of its need."""
+    _detectors()
+
+
 @cache
 def _detectors() -> tuple[Any, ...]:
     """detect-secrets' detectors, made once: the import takes 0.2 s, of which `requests` is most."""

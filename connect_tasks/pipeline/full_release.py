@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..configuration import App
 from ..content.candidate import Candidate, lay_over
+from ..content.content_policy import load_detectors
 from ..content.rsconnect_door import load_rsconnect
 from ..errors import HookRewrote
 from ..outcome import Report, Result
 from ..packages.requirements_file import PinChange
 from ..repository.tree import MANIFEST, REQUIREMENTS
+from ..server.connect_calls import load_posit
 from ..world import World
 from .crew import beside
 from .head_start import HeadStart
@@ -30,13 +33,20 @@ Freeze = Callable[[App, World, Candidate, Python], tuple[Candidate, "Frozen"]]
 
 def release_from_source(app: App, world: World, report: Report, ahead: HeadStart) -> None:
     """Freeze, describe, test, commit, push, deploy and verify `app`; what is done already is not done again."""
-    facts = find_facts(app, world, report)
+    facts = find_facts(app, world, report, ask=partial(gather, meanwhile=_load))
     made = generate(app, world, report, facts, prove=False, freeze=ahead.freeze)
     with beside(made.prove) as proven:  # while the manifest is written and the tests run
         try:
             ship(app, world, report, facts, made.candidate, made.changes, proven=proven, run_ahead=ahead.run_of)
         except HookRewrote as rewritten:
             ship_rewritten(app, world, report, facts, made.candidate, rewritten, made.changes)
+
+
+def _load() -> None:
+    """Import what the next stages need: 0.2 s, in which the remote answers and the tests go on."""
+    load_posit()
+    load_detectors()
+    load_rsconnect()
 
 
 def ship_rewritten(
@@ -95,7 +105,7 @@ def generate(
 def _freeze(
     app: App, world: World, report: Report, facts: Facts, python: Python, *, prove: bool, freeze: Freeze
 ) -> Generated:
-    with world.console.stage(report, "freeze") as stage, beside(load_rsconnect):  # which the next stage needs
+    with world.console.stage(report, "freeze") as stage:
         candidate, frozen = freeze(app, world, facts.candidate, python)
         if prove:
             frozen.prove()

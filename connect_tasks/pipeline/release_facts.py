@@ -46,10 +46,12 @@ class Facts:
         return self.repository.app_at_tip
 
 
-def gather(app: App, world: World, *, writing: bool = True) -> Facts:
+def gather(app: App, world: World, *, writing: bool = True, meanwhile: Callable[[], object] = lambda: None) -> Facts:
     """Ask git, the server and this machine, after what a killed run left is finished. `writing`: something may be
-    committed and pushed. Raises one `Problem`, or all of them together as `Problems`."""
-    repository = survey_settled(app, world, allow_dirty=world.options.allow_dirty, writing=writing)
+    committed and pushed. `meanwhile` is done while the remote answers. Raises one `Problem`, or all of them together as
+    `Problems`."""
+    allow_dirty = world.options.allow_dirty
+    repository = survey_settled(app, world, allow_dirty=allow_dirty, writing=writing, meanwhile=meanwhile)
     return gather_around(repository, app, world)
 
 
@@ -88,9 +90,16 @@ def gather_around(repository: RepositoryFacts, app: App, world: World) -> Facts:
     )
 
 
-def survey_settled(app: App, world: World, *, allow_dirty: bool, writing: bool = True) -> RepositoryFacts:
+def survey_settled(
+    app: App,
+    world: World,
+    *,
+    allow_dirty: bool,
+    writing: bool = True,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> RepositoryFacts:
     """The survey, after what a killed run left undone in this clone is finished."""
-    found = survey(world.git, app, allow_dirty=allow_dirty, writing=writing)
+    found = survey(world.git, app, allow_dirty=allow_dirty, writing=writing, meanwhile=meanwhile)
     finished = finish_interrupted(world.git, app, remote_tip=found.remote_tip)
     for note in finished:
         world.console.note(note)

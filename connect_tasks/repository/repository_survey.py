@@ -3,7 +3,7 @@ anything is written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -90,11 +90,13 @@ def survey(
     writing: bool = True,
     contact: Contact | None = None,
     changes: Changes | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> RepositoryFacts:
     """Collect the facts; nothing is written but the remote-tracking refs. Without `network` the remote is not asked.
     Without `writing`, for who neither commits nor pushes, no identity and no right to push is needed.
 
     `contact` and `changes`: what the remote and `git status` say, where they were asked for many apps at once.
+    `meanwhile` is done while the remote answers.
     """
     head = git.head()
     branch = app.branch or head.branch
@@ -108,6 +110,7 @@ def survey(
         status = pool.submit(git.changes, app.path) if changes is None else None
         problems += work_tree_problems(git, app, committing=writing)
         if asked is not None:
+            meanwhile()
             contact = asked.result()
         if status is not None:
             changes = status.result()
