@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,23 +55,24 @@ def verify_entrypoint(
     env: Mapping[str, str],
     timeout: float = TIMEOUT,
     *,
-    untracked: Collection[str] = (),
+    untracked: Callable[[], Collection[str]] = tuple,
 ) -> Entrypoint:
     """Find what is not declared, then import it with `python` in `directory`, an export of the app.
 
     `python` belongs into an environment of the frozen requirements alone: what only the test tools bring would be
-    missing on Connect. `env` is all that the app sees. `untracked`: files of the app's directory that git does not
-    track, so that an import of one is named as what it is. Raises `ModeUnknown`, and `EntrypointWrong` with the app's
-    own error or the candidates.
+    missing on Connect. `env` is all that the app sees. `untracked` gives the files of the app's directory that git does
+    not track, so that an import of one is named as what it is. Raises `ModeUnknown`, and `EntrypointWrong` with the
+    app's own error or the candidates.
     """
     sources = _sources(directory)
     guess = detect(sources, mode, entrypoint)
     if not guess.mode.imported:
         return guess
     if guess.mode.kind == "script" and module_file(guess.entrypoint, sources) is None:
-        raise no_such_module(guess, sources, untracked)
+        raise no_such_module(guess, sources, untracked())
     result = _run_probe(python, _request(directory, guess, sources, timeout), env)
-    return judge(guess, result, sources=sources, untracked=untracked, timeout=timeout)
+    hidden = () if result["outcome"] == "found" else untracked()
+    return judge(guess, result, sources=sources, untracked=hidden, timeout=timeout)
 
 
 def _request(

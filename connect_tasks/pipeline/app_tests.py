@@ -180,9 +180,7 @@ def run_tests(
         if imports is None:
             return prepared.entrypoint
         python = imports.environment.python
-        return verify_entrypoint(
-            python, imports.directory, app.mode, app.entrypoint, imports.env, untracked=untracked()
-        )
+        return verify_entrypoint(python, imports.directory, app.mode, app.entrypoint, imports.env, untracked=untracked)
 
     def tested() -> Ran | None:
         return None if tests is None else _run_command(app, plan, tests, progress)

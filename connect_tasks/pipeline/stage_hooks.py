@@ -66,7 +66,7 @@ def _failure(command: tuple[str, ...], app: App, world: World, report: Report, s
         "APP": app.name,
         "TARGET": app.target,
         "STAGE": stage,
-        "SHA": report.live_commit or report.pushed or report.commit or world.git.head().commit,
+        "SHA": report.live_commit or report.pushed or report.commit or world.git.resolve("HEAD"),
         "BUNDLE": report.bundle,
         "URL": report.url,
     }

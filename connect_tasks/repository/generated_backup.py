@@ -26,7 +26,7 @@ def keep_backup(git: Git, app: App, replacing: Mapping[str, bytes]) -> Backup | 
 
     `replacing`: path in the app's directory -> new content. Earlier backups stay in the ref's log.
     """
-    head = git.head().commit
+    head = git.resolve("HEAD")
     there = {path: git.root / app.path / path for path in replacing}
     now = {path: target.read_bytes() for path, target in there.items() if target.is_file() and not target.is_symlink()}
     differing = {path: content for path, content in now.items() if content != replacing[path]}

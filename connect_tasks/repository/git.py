@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from .. import process
@@ -17,7 +19,10 @@ from .git_messages import failed, unreachable
 from .git_objects import GitObjects
 from .git_status import Changes, read_status
 from .nested_files import directories_of, grep_for_files
-from .tree import DIRECTORY, Blob
+from .tree import DIRECTORY, SUBMODULE, Blob, Tree
+
+#: Listings of trees that are kept: a run looks at the same few again and again.
+TREES_KEPT = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +55,23 @@ class Git(GitObjects):
         """The commit that a revision names, None when there is none."""
         return self.look_up(f"{revision}^{{commit}}")
 
-    def tree(self, revision: str, directory: str) -> dict[str, Blob]:
+    def tree(self, revision: str, directory: str) -> Tree:
         """The blobs below DIR at a commit or tree, by path relative to DIR; empty when DIR is absent there."""
+        if (known := self._trees.get((revision, directory))) is not None:
+            return known
         found = self.run("ls-tree", "-r", "-z", "--full-tree", at(revision, directory))
         entries: dict[str, Blob] = {}
         for entry in os.fsdecode(found.stdout).split("\0")[:-1] if found.ok else ():
             facts, _, path = entry.partition("\t")
             mode, _, oid = facts.split(" ")
             entries[path] = Blob(mode, oid)
+        if found.ok and is_id(revision) and len(self._trees) < TREES_KEPT:
+            self._trees[revision, directory] = entries
         return entries
+
+    @cached_property
+    def _trees(self) -> dict[tuple[str, str], Tree]:
+        return {}
 
     def tree_id(self, revision: str, directory: str) -> str | None:
         """The id of DIR's tree at a commit, None when DIR is absent there."""
@@ -121,6 +134,11 @@ class Git(GitObjects):
         found = self.ask("remote", "get-url", "--", name)
         return self.line(found) if found.ok else None
 
+    def pushes_elsewhere(self, remote: str) -> bool:
+        """Whether what is pushed to a remote goes to another address than it is fetched from."""
+        names = (name.lower() for name in self.settings)
+        return any(name == f"remote.{remote.lower()}.pushurl" or name.endswith(".pushinsteadof") for name in names)
+
     def remotes(self) -> tuple[str, ...]:
         return tuple(self.line(self.ask("remote")).split())
 
@@ -151,7 +169,14 @@ class Git(GitObjects):
     def store(self, path: str, content: bytes) -> str:
         """Store a blob as `git add` of `path` with this content would (clean filters, eol); its id. `path` is relative
         to the root."""
-        return self.line(self.run("hash-object", "-w", "--stdin", f"--path={path}", input=content))
+        key = (path, hashlib.sha256(content).digest())
+        if key not in self._stored:
+            self._stored[key] = self.line(self.run("hash-object", "-w", "--stdin", f"--path={path}", input=content))
+        return self._stored[key]
+
+    @cached_property
+    def _stored(self) -> dict[tuple[str, bytes], str]:
+        return {}
 
     def overlay(self, revision: str | None, directory: str, blobs: Mapping[str, Blob | None]) -> str:
         """The id of DIR's tree at a commit (None: an empty tree) with blobs laid over it; None as a blob removes the
@@ -210,6 +235,8 @@ class Git(GitObjects):
         git's defaults: so this runs in an empty repository that borrows our objects, and neither `core.autocrlf` nor a
         filter of the user's applies, while the attributes in the tree do.
         """
+        if self._promisor is not None:  # the empty repository could not fetch them
+            self._fetch_missing([blob.oid for blob in self.tree(tree, ".").values() if blob.mode != SUBMODULE])
         above = self._attributes_above(directory, revision)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=destination.parent) as scratch:
             env: dict[str, str | None] = {
@@ -246,6 +273,11 @@ class Git(GitObjects):
         if not done.ok:
             raise failed(done)
         return done
+
+
+def is_id(revision: str) -> bool:
+    """Whether it is a whole object id: what that names never changes."""
+    return re.fullmatch(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", revision) is not None
 
 
 def at(revision: str, directory: str) -> str:

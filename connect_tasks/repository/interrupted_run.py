@@ -19,7 +19,7 @@ from .user_index import update_user_index
 def finish_interrupted(git: Git, app: App, *, remote_tip: str | None) -> tuple[str, ...]:
     """Finish it, and say what was done. `remote_tip` is the fetched tip of the branch of people. Raises
     RepositoryLocked."""
-    head = git.head().commit
+    head = git.resolve("HEAD")
     if head is None:
         return ()
     notes = (_index(git, app, head), _replayed(git, app, head, remote_tip))

@@ -29,6 +29,17 @@ class Answer:
     reason: str = ""  # git's own, as in "[rejected] (fetch first)"
     remote_said: str = ""
 
+    @property
+    def up_to_date(self) -> bool:
+        """The remote has had it before."""
+        return self.reason == "[up to date]"
+
+    @property
+    def left_behind(self) -> str | None:
+        """The commit (or how it begins) that the remote's branch was at, where it went on from there."""
+        moved = _MOVED.fullmatch(self.reason)
+        return moved[1] if moved else None
+
 
 #: Reasons in brackets that mean: somebody was faster. The last ones come from the server itself, when the race is lost
 #: after it compared.
@@ -41,6 +52,8 @@ _TRANSIENT = re.compile(
     r"|returned error: (5\d\d|408|429)|unexpected disconnect|Recv failure|Send failure|Empty reply|Broken pipe"
     r"|[Cc]ould not resolve|transfer closed|remote unpack failed: unable"
 )
+#: A fast-forward, in git's words.
+_MOVED = re.compile(r"([0-9a-f]{7,64})\.\.[0-9a-f]{7,64}")
 _LOCAL_HOOK = re.compile(r"^error: failed to push some refs")
 
 

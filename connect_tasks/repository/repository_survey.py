@@ -64,16 +64,17 @@ class Contact:
 
 
 def ask_remote(git: Git, remote: str, branches: Sequence[str], *, head: Head, pushing: str | None) -> Contact:
-    """Fetch branches, and try whether `pushing` may be pushed to; all at once, since a remote answers in its own
-    time."""
+    """Fetch branches, and try whether `pushing` (one of them or another) may be pushed to; all at once, since a remote
+    answers in its own time."""
+    names = dict.fromkeys([*branches, *([pushing] if pushing else [])])
     with ThreadPoolExecutor(max_workers=4) as pool:
-        fetched = {name: pool.submit(_fetch, git, remote, name) for name in branches}
-        denied = pool.submit(_probe, git, remote, pushing, head) if pushing else None
-        tips = {name: future.result() for name, future in fetched.items()}
-        problems = [*(problem for _, problem in tips.values()), denied.result() if denied else None]
+        asked = {
+            name: pool.submit(_try_to_push if name == pushing else _fetch, git, remote, name, head) for name in names
+        }
+        answers = {name: future.result() for name, future in asked.items()}
     # the first: several calls to one remote that can't be used have one reason
-    problem = next((problem for problem in problems if problem is not None), None)
-    return Contact(tips={name: tip for name, (tip, _) in tips.items()}, problem=problem)
+    problem = next((problem for _, problem in answers.values() if problem is not None), None)
+    return Contact(tips={name: tip for name, (tip, _) in answers.items()}, problem=problem)
 
 
 def tracked_branches(app: App, head: Head) -> tuple[str, ...]:
@@ -146,37 +147,33 @@ def remote_problems(git: Git, remote: str, url: str | None) -> list[Problem]:
     return [RemoteMissing(f"the repository has no remote {remote!r}", hint=hint)]
 
 
-def _fetch(git: Git, remote: str, branch: str) -> tuple[str | None, Problem | None]:
+def _fetch(git: Git, remote: str, branch: str, _head: Head) -> tuple[str | None, Problem | None]:
     try:
         return git.fetch(remote, branch), None
     except Problem as problem:
         return None, problem
 
 
-def _probe(git: Git, remote: str, branch: str, head: Head) -> Problem | None:
-    """May we push? `--no-verify`, else the user's pre-push hook runs, even when all is up to date. Proves who we are,
-    not what the branch's rules allow."""
+def _try_to_push(git: Git, remote: str, branch: str, head: Head) -> tuple[str | None, Problem | None]:
+    """May we push? The answer names the remote's tip, so that nothing is fetched where we have it: one exchange in
+    place of two, which on this computer's server takes both sides 0.1 s of processor time."""
     if head.commit is None:
-        return None
-    ref = f"refs/heads/{branch}"
+        return _fetch(git, remote, branch, head)
+    ref, known = f"refs/heads/{branch}", git.resolve(f"refs/remotes/{remote}/{branch}")
+    # `--no-verify`, else the user's pre-push hook runs, even when all is up to date. Proves who we are, not what the
+    # branch's rules allow.
+    options = ("--dry-run", "--no-verify", "--porcelain", "--no-follow-tags", "--no-recurse-submodules")
     try:
-        done = git.run_remote(
-            "push",
-            "--dry-run",
-            "--no-verify",
-            "--porcelain",
-            "--no-follow-tags",
-            "--no-recurse-submodules",
-            "--",
-            remote,
-            f"HEAD:{ref}",
-        )
+        done = git.run_remote("-c", "core.abbrev=40", "push", *options, "--", remote, f"{head.commit}:{ref}")
     except CommandTimedOut as problem:
-        return problem
+        return None, problem
     answer = read_push(done, ref)
-    if answer.verdict in {Verdict.LANDED, Verdict.RACE_LOST}:
-        return None
-    return unreachable_because(remote, answer.words)
+    if answer.verdict not in {Verdict.LANDED, Verdict.RACE_LOST}:
+        return None, unreachable_because(remote, answer.words)
+    tip = answer.left_behind or (head.commit if answer.up_to_date else None)
+    if known is not None and tip is not None and known.startswith(tip) and not git.pushes_elsewhere(remote):
+        return known, None
+    return _fetch(git, remote, branch, head)
 
 
 def _branch_problems(git: Git, app: App, facts: RepositoryFacts) -> list[Problem]:

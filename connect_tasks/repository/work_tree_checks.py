@@ -23,7 +23,7 @@ from ..errors import (
 )
 from .git import Git, full_path
 from .git_messages import named
-from .tree import GENERATED, SUBMODULE, SYMLINK, Blob
+from .tree import GENERATED, SUBMODULE, SYMLINK, Tree
 from .user_index import index_locked, lock_is_gone
 
 #: `git fetch --no-write-fetch-head`, `rev-parse --end-of-options` and more came with it or before.
@@ -42,7 +42,7 @@ _OPERATIONS = {
 
 def work_tree_problems(git: Git, app: App, *, committing: bool = True) -> list[Problem]:
     """All problems of this kind."""
-    tree = git.tree("HEAD", app.path)
+    tree = git.tree(git.resolve("HEAD") or "HEAD", app.path)
     checks = (
         _version(git),
         _operations(git),
@@ -120,7 +120,7 @@ def _is_known(git: Git, role: str) -> bool:
     return bool(name and name.strip() and (email or git.environ.get("EMAIL")))
 
 
-def _hidden(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
+def _hidden(git: Git, app: App, tree: Tree) -> Iterator[Problem]:
     paths = [full_path(app.path, name) for name in GENERATED]
     yield from _ignored(git, paths)
     for entry in git.ask("--literal-pathspecs", "ls-files", "-v", "-z", "--", *paths).stdout.split(b"\0")[:-1]:
@@ -169,7 +169,7 @@ def _take_back_in(file: str, path: str) -> str:
     return f"echo {quote(f'!/{pattern}')} >> {quote(str(place))}"
 
 
-def _attributes(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
+def _attributes(git: Git, app: App, tree: Tree) -> Iterator[Problem]:
     """What git would do to our files on their way in, and LFS, whose content Connect never sees."""
     generated = {full_path(app.path, name) for name in GENERATED}
     paths = {*generated, *(full_path(app.path, path) for path in tree)}
@@ -190,7 +190,7 @@ def _attributes(git: Git, app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
     yield from _lfs(git, {path: tree[path.removeprefix(full_path(app.path, ""))] for path in pointers})
 
 
-def _lfs(git: Git, marked: dict[str, Blob]) -> Iterator[Problem]:
+def _lfs(git: Git, marked: Tree) -> Iterator[Problem]:
     contents = git.read(blob.oid for blob in marked.values())
     pointers = sorted(path for path, blob in marked.items() if contents[blob.oid].startswith(_LFS))
     if pointers:
@@ -198,7 +198,7 @@ def _lfs(git: Git, marked: dict[str, Blob]) -> Iterator[Problem]:
         yield ContentNotInGit(f"Connect does not fetch LFS files: {named(pointers)}", hint=hint)
 
 
-def _submodules(app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
+def _submodules(app: App, tree: Tree) -> Iterator[Problem]:
     modules = [path for path, blob in tree.items() if blob.mode == SUBMODULE]
     if modules:
         message = f"{app.path} holds the submodule {named(modules)}: Connect's clone would lack its files"
@@ -206,7 +206,7 @@ def _submodules(app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
         yield ContentNotInGit(message, hint=hint)
 
 
-def _names(app: App, tree: dict[str, Blob]) -> Iterator[Problem]:
+def _names(app: App, tree: Tree) -> Iterator[Problem]:
     alike = defaultdict(list)
     for path in tree:
         alike[unicodedata.normalize("NFC", path).casefold()].append(path)

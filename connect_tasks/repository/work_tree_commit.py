@@ -23,7 +23,7 @@ def commit_work_tree(git: Git, bare: Path, *, message: str) -> str:
         if rules.is_file():
             (bare / "info").mkdir(exist_ok=True)
             shutil.copyfile(rules, bare / "info" / name)
-    head = git.head().commit
+    head = git.resolve("HEAD")
     with tempfile.TemporaryDirectory(prefix="connect-tasks-") as scratch:
         place = {"GIT_DIR": str(bare), "GIT_WORK_TREE": str(git.root), "GIT_INDEX_FILE": str(Path(scratch, "index"))}
         who = {f"GIT_{role}_{what}": text for role in _WHO for what, text in (("NAME", "-"), ("EMAIL", "-"))}

@@ -74,7 +74,7 @@ def rehearse(app: App, world: World, report: Report) -> None:
 
 def _takes_work_tree(world: World) -> bool:
     """Whether HEAD is not what anybody wants to rehearse: there is none, or it lacks the table that `init` wrote."""
-    head = world.git.head().commit
+    head = world.git.resolve("HEAD")
     if world.options.work_tree or head is None:
         return True
     there = world.git.tree(head, ".").get("pyproject.toml")

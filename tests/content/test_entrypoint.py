@@ -235,14 +235,14 @@ def test_an_undeclared_package_is_named(verify: Verify) -> None:
 def test_an_untracked_file_is_named_as_what_it_is(
     verify: Verify, files: Files, untracked: list[str], named: str
 ) -> None:
-    problem = problem_of(verify, files, "flask", "app:app", untracked=untracked)
+    problem = problem_of(verify, files, "flask", "app:app", untracked=lambda: untracked)
 
     assert f"git does not track {named}" in problem.message
     assert problem.hint == f"git add {named} && git commit"
 
 
 def test_an_untracked_entrypoint_is_named(verify: Verify) -> None:
-    problem = problem_of(verify, {"other.py": "x = 1\n"}, "flask", "app:app", untracked=["app.py"])
+    problem = problem_of(verify, {"other.py": "x = 1\n"}, "flask", "app:app", untracked=lambda: ["app.py"])
 
     assert problem.message.startswith("git does not track app.py")
 
@@ -302,7 +302,7 @@ def test_a_socket_or_a_loop_alone_is_no_server(verify: Verify, code: str) -> Non
 
 def test_an_untracked_file_that_has_nothing_to_do_with_it_is_not_blamed(verify: Verify) -> None:
     files: Files = {"app.py": "from lib import gone\n" + WSGI, "lib/__init__.py": ""}
-    problem = problem_of(verify, files, untracked=["lib/data.csv", "notes.txt"])
+    problem = problem_of(verify, files, untracked=lambda: ["lib/data.csv", "notes.txt"])
 
     assert "cannot import name 'gone' from 'lib'" in problem.message
     assert "git does not track" not in problem.message

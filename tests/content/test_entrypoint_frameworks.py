@@ -120,7 +120,9 @@ def test_what_is_wrong_is_said_in_the_apps_own_words(
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "app.py").write_text(code)
     with pytest.raises(EntrypointWrong) as caught:
-        verify_entrypoint(frameworks_python, tmp_path / "app", mode, entrypoint, app_env, untracked=["helper.py"])
+        verify_entrypoint(
+            frameworks_python, tmp_path / "app", mode, entrypoint, app_env, untracked=lambda: ["helper.py"]
+        )
 
     assert words in caught.value.message
     assert caught.value.where == where
