@@ -36,6 +36,8 @@ NOTHING_COLLECTED = 5
 NO_TOOLS = TestTools(lines=(), source="none")
 #: Lines of a failing run that are shown.
 TAIL = 60
+#: Makes an environment of the pins and some tools, beside an export of the app.
+MakeEnvironment = Callable[[TestTools, Path], TestEnvironment]
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
 _LOCALE = re.compile(r"LANG|LANGUAGE|LC_.*|TZ")
 #: Where pytest reads its configuration, and what marks it there; of some the file alone.
@@ -131,12 +133,21 @@ class PreparedTests:
     tests: Stand | None
 
 
-def prepare_tests(app: App, world: World, candidate: Candidate, python: Python | None, plan: TestPlan) -> PreparedTests:
-    """Export the candidate and make its environments. Raises what making an environment raises."""
+def prepare_tests(
+    app: App,
+    world: World,
+    candidate: Candidate,
+    python: Python | None,
+    plan: TestPlan,
+    *,
+    make: MakeEnvironment | None = None,
+) -> PreparedTests:
+    """Export the candidate and make its environments, `make` those that are made already. Raises what making an
+    environment raises."""
+    make = make or environment_maker(app, world, candidate, python)
     guess = detect_entrypoint(world.git, app, candidate)
     if not (guess.mode.imported or plan.command):
         return PreparedTests(plan=plan, entrypoint=guess, imports=None, tests=None)
-    made = _maker(app, world, candidate, python)
 
     def to_import() -> Stand | None:
         """In the pins alone: what only a test tool brings is missing on Connect."""
@@ -144,7 +155,7 @@ def prepare_tests(app: App, world: World, candidate: Candidate, python: Python |
             return None
         place = world.place("import")
         directory = export(world.git, candidate, place / "tree")
-        environment = made(NO_TOOLS, directory)
+        environment = make(NO_TOOLS, directory)
         return Stand(
             directory=directory,
             environment=environment,
@@ -156,8 +167,7 @@ def prepare_tests(app: App, world: World, candidate: Candidate, python: Python |
             return None
         place = world.place("test")
         directory = _export_with_tests(app, world.git, candidate, place)
-        tools = find_test_tools(app.test, candidate.tree, lambda path: candidate.text(world.git, path) or "")
-        environment = made(tools, directory)
+        environment = make(tools_of(app, world.git, candidate), directory)
         env = app_environment(app, world.environ, environment.tools_python, place)
         return Stand(directory=directory, environment=environment, env=env)
 
@@ -199,10 +209,13 @@ def judge(app: App, world: World, run: TestRun) -> Evidence:
     return Evidence.of(run.plan.subject, world.console.clean(summary))  # it is the runner's last line, whatever that is
 
 
-def _maker(
-    app: App, world: World, candidate: Candidate, python: Python | None
-) -> Callable[[TestTools, Path], TestEnvironment]:
-    """What makes an environment of the pins and some tools, beside an export of the app.
+def tools_of(app: App, git: Git, candidate: Candidate) -> TestTools:
+    """What the app's tests need besides its pins. Raises `DependenciesMissing`."""
+    return find_test_tools(app.test, candidate.tree, lambda path: candidate.text(git, path) or "")
+
+
+def environment_maker(app: App, world: World, candidate: Candidate, python: Python | None) -> MakeEnvironment:
+    """What makes environments for a candidate.
 
     For content without a Python it is ours: whatever its test command is, it needs no more.
     """

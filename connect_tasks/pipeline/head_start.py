@@ -10,42 +10,42 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from .. import process
 from ..configuration import App
-from ..content.candidate import Candidate, take_candidate
+from ..content.candidate import Candidate, export, take_candidate
 from ..errors import Problem
 from ..packages.environment import Frozen
 from ..repository.tree import MANIFEST, REQUIREMENTS
 from ..world import World
-from .app_tests import TestPlan, TestRun, plan_tests, prepare_tests, run_tests
+from .app_tests import NO_TOOLS, TestPlan, TestRun, environment_maker, plan_tests, prepare_tests, run_tests, tools_of
 from .crew import Begun, begun
 from .preparation import Python, find_python, freeze_candidate, refresh_manifest
 from .shipped_tree import shipped_tree
 
+#: Seconds that tests get to begin before we go on: what is imported then would keep the threads that start them from
+#: their turn. Where their environment is still to be made they begin later.
+MOMENT = 0.25
 #: Seconds for a removal.
 PATIENCE = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Likely:
-    """What most likely ships: the candidate as it is now, and with the manifest of what is in it."""
-
-    now: Candidate
-    python: Python | None
-    described: Candidate
-    tests: TestPlan
-
-
-@dataclass(frozen=True, kw_only=True)
 class HeadStart:
-    """What has begun; None for what has not. `wanted`: somebody waits for the tests, and may be shown what they say."""
+    """What has begun; None for what has not.
 
-    likely: Likely | None = None
+    `now` is the candidate as it is, `described` with the manifest of what is in it. `wanted`: somebody waits for the
+    tests, and may be shown what they say.
+    """
+
+    now: Candidate | None = None
+    described: Candidate | None = None
+    tests: TestPlan | None = None
     freezing: Begun[tuple[Candidate, Frozen]] | None = None
     proving: Begun[None] | None = None
     testing: Begun[TestRun] | None = None
@@ -53,7 +53,7 @@ class HeadStart:
 
     def freeze(self, app: App, world: World, candidate: Candidate, python: Python) -> tuple[Candidate, Frozen]:
         """As `freeze_candidate`, of which this is the result where it was the likely candidate's."""
-        if self.likely is None or self.freezing is None or self.proving is None or self.likely.now != candidate:
+        if self.freezing is None or self.proving is None or self.now != candidate:
             return freeze_candidate(app, world, candidate, python)
         made, frozen = self.freezing.result()
         return made, replace(frozen, prove=self.proving.result)
@@ -61,9 +61,9 @@ class HeadStart:
     def run_of(self, candidate: Candidate, tests: TestPlan) -> TestRun | None:
         """The run of these tests on this candidate, once it is over; None if it is another that was begun, which is
         ended then. Raises what the run raised."""
-        if self.testing is None or self.likely is None:
+        if self.testing is None or self.described is None:
             return None
-        if (self.likely.described.tree_id, self.likely.tests) != (candidate.tree_id, tests):
+        if (self.described.tree_id, self.tests) != (candidate.tree_id, tests):
             self.testing.end()
             return None
         self.wanted.set()
@@ -73,27 +73,77 @@ class HeadStart:
 @contextmanager
 def head_start(app: App, world: World) -> Iterator[HeadStart]:
     """Freeze and test what most likely ships while the block goes on; whatever nobody has waited for at its end is
-    ended."""
-    likely = _find_likely(app, world)
-    if likely is None:
-        yield HeadStart()
-        return
-    own = replace(world, scratch=world.place("ahead"))
+    ended. What is wrong is found again, and told, by the stage whose business it is."""
     with ExitStack() as going:
-        ahead = HeadStart(likely=likely)
-        if (python := likely.python) is not None:  # uv is at work while the tests are prepared
-            freezing = going.enter_context(begun(lambda: freeze_candidate(app, own, likely.now, python)))
-
-            def prove() -> None:
-                _, frozen = freezing.result()
-                frozen.prove()
-
-            proving = going.enter_context(begun(prove))
-            ahead = replace(ahead, freezing=freezing, proving=proving)
-        if (test := _tests(app, own, likely, ahead.wanted)) is not None:
-            ahead = replace(ahead, testing=going.enter_context(begun(test)))
-        going.enter_context(begun(lambda: _tidy(ahead, own.scratch)))
+        ahead = HeadStart()
+        own = replace(world, scratch=world.place("ahead"))
+        with suppress(Problem):
+            ahead = _begin(app, own, going)
         yield ahead
+
+
+def _begin(app: App, world: World, going: ExitStack) -> HeadStart:
+    """What is begun is ended with `going`. `world`: with a scratch of its own, which is removed when all is over."""
+    hooks, options = dict(app.hooks), world.options
+    if options.upgrade or "before_freeze" in hooks:
+        return HeadStart()
+    now, python = _take_likely(app, world)
+    if not {MANIFEST, *([REQUIREMENTS] if python else [])} <= set(now.generated):
+        return HeadStart()
+    ahead = HeadStart(now=now)
+    tree = export(world.git, now, world.place("tree"))
+    if python is not None:
+        freezing = going.enter_context(begun(lambda: freeze_candidate(app, world, now, python, directory=tree)))
+
+        def prove() -> None:
+            _, frozen = freezing.result()
+            frozen.prove()
+
+        ahead = replace(ahead, freezing=freezing, proving=going.enter_context(begun(prove)))
+    if options.no_test is None and "before_test" not in hooks:
+        ahead = _begin_tests(app, world, ahead, now, python, tree, going)
+    going.enter_context(begun(lambda: _tidy(ahead, world.scratch)))
+    return ahead
+
+
+def _take_likely(app: App, world: World) -> tuple[Candidate, Python | None]:
+    tracking = f"refs/remotes/{app.remote}/{app.deploy_branch}"
+    now = take_candidate(world.git, app, pinned_at=world.git.resolve(tracking) if app.deploy_branch else None)
+    return now, find_python(world.git, app, now, world.environ)
+
+
+def _begin_tests(
+    app: App, world: World, ahead: HeadStart, now: Candidate, python: Python | None, tree: Path, going: ExitStack
+) -> HeadStart:
+    """With tests, unless there is evidence already. Their environments are copied while the manifest is written."""
+    maker = environment_maker(app, world, now, python)
+    making = {
+        tools: going.enter_context(begun(partial(maker, tools, tree)))
+        for tools in (NO_TOOLS, tools_of(app, world.git, now))
+    }
+    described = refresh_manifest(app, world.git, now)
+    tests = plan_tests(app, world.git, described, python, ships=shipped_tree(app, world, described))
+    if world.evidence.find(tests.subject) is not None:
+        return ahead
+    under_way = threading.Event()
+
+    def run() -> TestRun:
+        try:
+            prepared = prepare_tests(
+                app, world, described, python, tests, make=lambda tools, _directory: making[tools].result()
+            )
+        finally:
+            under_way.set()
+        return run_tests(
+            app,
+            prepared,
+            untracked=lambda: world.git.changes(app.path).untracked,
+            progress=lambda line: ahead.wanted.is_set() and world.console.progress(line),
+        )
+
+    testing = going.enter_context(begun(run))
+    under_way.wait(MOMENT)
+    return replace(ahead, described=described, tests=tests, testing=testing)
 
 
 def _tidy(ahead: HeadStart, place: Path) -> None:
@@ -103,39 +153,3 @@ def _tidy(ahead: HeadStart, place: Path) -> None:
         if going is not None:
             going.wait()
     process.run(["rm", "-r", "-f", place], cwd=place.parent, env=os.environ, timeout=PATIENCE)
-
-
-def _tests(app: App, world: World, likely: Likely, wanted: threading.Event) -> Callable[[], TestRun] | None:
-    """Everything is ready once they begin; None where they are not to be run, or cannot be."""
-    if world.options.no_test is not None or "before_test" in dict(app.hooks):
-        return None
-    if world.evidence.find(likely.tests.subject) is not None:
-        return None
-    try:
-        prepared = prepare_tests(app, world, likely.described, likely.python, likely.tests)
-    except Problem:
-        return None
-    return lambda: run_tests(
-        app,
-        prepared,
-        untracked=lambda: world.git.changes(app.path).untracked,
-        progress=lambda line: wanted.is_set() and world.console.progress(line),
-    )
-
-
-def _find_likely(app: App, world: World) -> Likely | None:
-    """None where there is no knowing. What is wrong is found again, and told, by the stage whose business it is."""
-    if world.options.upgrade or "before_freeze" in dict(app.hooks):
-        return None
-    tracking = f"refs/remotes/{app.remote}/{app.deploy_branch}"
-    try:
-        pinned_at = world.git.resolve(tracking) if app.deploy_branch else None
-        now = take_candidate(world.git, app, pinned_at=pinned_at)
-        python = find_python(world.git, app, now, world.environ)
-        if not {MANIFEST, *([REQUIREMENTS] if python else [])} <= set(now.generated):
-            return None
-        described = refresh_manifest(app, world.git, now)
-        tests = plan_tests(app, world.git, described, python, ships=shipped_tree(app, world, described))
-    except Problem:
-        return None
-    return Likely(now=now, python=python, described=described, tests=tests)

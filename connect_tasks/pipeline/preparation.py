@@ -84,13 +84,15 @@ def find_source(git: Git, app: App, candidate: Candidate) -> DependencySource:
     return find_dependencies(candidate.tree, lambda path: candidate.text(git, path) or "", app.dependencies)
 
 
-def freeze_candidate(app: App, world: World, candidate: Candidate, python: Python) -> tuple[Candidate, Frozen]:
-    """The candidate with a frozen requirements.txt; that it installs is `Frozen.prove`'s to say. Raises
-    `ResolutionFailed`, `RequirementRefused`."""
+def freeze_candidate(
+    app: App, world: World, candidate: Candidate, python: Python, *, directory: Path | None = None
+) -> tuple[Candidate, Frozen]:
+    """The candidate with a frozen requirements.txt; that it installs is `Frozen.prove`'s to say. `directory`: an export
+    of it, where there is one. Raises `ResolutionFailed`, `RequirementRefused`."""
     from ..packages.environment import Upgrade, freeze
 
     source = find_source(world.git, app, candidate)
-    directory = export(world.git, candidate, world.place("freeze"))
+    directory = directory or export(world.git, candidate, world.place("freeze"))
     old = candidate.generated.get(REQUIREMENTS)
     wanted = world.options.upgrade
     frozen = freeze(
