@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import importlib.util
 import os
 import signal
 import sys
@@ -19,6 +17,15 @@ Log = Callable[[str], None]
 T = TypeVar("T")
 
 MARKER = "CONNECT_TASKS_EMULATOR_DATA"  # every process we start carries it, so that a later server can find orphans
+# Imported, not run as a script, which Python compiles anew each time. Its folder comes last: nothing there hides a
+# module of the standard library.
+SUPERVISOR = (
+    "-I",
+    "-S",
+    "-c",
+    "import sys; sys.path.append(sys.argv.pop(1)); import supervisor; sys.exit(supervisor.main(sys.argv[1:]))",
+    str(Path(supervisor.__file__).parent),
+)
 LONGEST_LINE = 16_384
 CHUNK = 16_384
 
@@ -39,9 +46,7 @@ async def spawn(
     # A Ctrl-C in the server's terminal is the server's to handle, hence the session of its own.
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-I",
-        "-S",
-        _compiled(supervisor.__file__),
+        *SUPERVISOR,
         str(grace),
         *map(str, argv),
         stdin=asyncio.subprocess.PIPE,  # the lifeline
@@ -51,13 +56,6 @@ async def spawn(
         env={**environment, **mark(data)},
         start_new_session=True,
     )
-
-
-@functools.cache
-def _compiled(script: str) -> str:
-    """The bytecode that our own import left: Python compiles a script anew each time."""
-    bytecode = importlib.util.cache_from_source(script)
-    return bytecode if Path(bytecode).exists() else script
 
 
 def mark(data: Path) -> dict[str, str]:

@@ -40,6 +40,7 @@ class Repositories:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self._locks: dict[Path, asyncio.Lock] = {}
+        self._whole: dict[Path, set[str]] = {}  # commits that a fetch brought to its end: being there is not enough
         for left_over in self._root.glob(f"{SCRATCH}*"):  # by a server that was killed
             shutil.rmtree(left_over, ignore_errors=True)
 
@@ -51,18 +52,22 @@ class Repositories:
         mirror = self._mirror(url)
         if not ref or NO_NAME.search(ref):
             raise CloneFailed(f"{ref!r} is no name of a branch, tag or commit")
-        whole = FULL_SHA.fullmatch(ref) is not None
         async with self._locks.setdefault(mirror, asyncio.Lock()):
-            commit = await self._resolve(mirror, ref) if whole and _exists(mirror) else None
-            if commit is None:  # (a commit stays what it is: one that is here need not be fetched again)
-                await self._update(mirror, url, log)
-                commit = await self._resolve(mirror, ref)
-            if commit is None and whole:  # on no branch: ask the remote for that very commit
-                await self._git(mirror, "fetch", "--quiet", "--no-tags", "--end-of-options", url, ref)
-                commit = await self._resolve(mirror, ref)
+            # A commit stays what it is: one that is here need not be fetched again.
+            commit = ref if ref in self._whole.get(mirror, ()) else await self._fetched(mirror, url, ref, log)
         if commit is None:
             raise CloneFailed(f"{_shown(url)} has no branch, tag or commit {ref!r}")
         log(f"{commit}\t{ref}")
+        return commit
+
+    async def _fetched(self, mirror: Path, url: str, ref: str, log: Log) -> str | None:
+        await self._update(mirror, url, log)
+        commit = await self._resolve(mirror, ref)
+        if commit is None and FULL_SHA.fullmatch(ref):  # on no branch: ask the remote for that very commit
+            await self._git(mirror, "fetch", "--quiet", "--no-tags", "--end-of-options", url, ref)
+            commit = await self._resolve(mirror, ref)
+        if commit == ref:
+            self._whole.setdefault(mirror, set()).add(ref)
         return commit
 
     async def archive(self, url: str, commit: str, directory: str, destination: Path) -> None:
@@ -106,6 +111,7 @@ class Repositories:
         code, said = await self._git(mirror, *fetch, log=log)
         if code and _damaged(said):  # by a server that was killed while it wrote
             log("The mirror is damaged: cloning anew")
+            self._whole.pop(mirror, None)
             await asyncio.to_thread(shutil.rmtree, mirror)
             await self._checked(_folder(mirror), "init", "--quiet", "--bare", ".")
             code, said = await self._git(mirror, *fetch, log=log)

@@ -1,10 +1,10 @@
 """Runs one program and leaves nothing of it behind, whatever ends it or us.
 
-`python -I -S supervisor.py GRACE PROGRAM ARGUMENT...`, standard library only. Standard input is a lifeline: its other
-end is in the server alone, so it reads end-of-file when the server ends, even by kill -9, and then every descendant is
-killed. A byte on it, or a SIGTERM to us, asks the program to end and kills what is left after GRACE seconds. Exits with
-the program's code, or with 128 + signal where a signal ended it. On Linux descendants that daemonise are found too,
-because orphans come back to us (subreaper); elsewhere only the program's process group is.
+main([GRACE, PROGRAM, ARGUMENT...]) in a Python of its own, standard library only. Standard input is a lifeline: its
+other end is in the server alone, so it reads end-of-file when the server ends, even by kill -9, and then every
+descendant is killed. A byte on it, or a SIGTERM to us, asks the program to end and kills what is left after GRACE
+seconds. Returns the program's exit code, or 128 + signal where a signal ended it. On Linux descendants that daemonise
+are found too, because orphans come back to us (subreaper); elsewhere only the program's process group is.
 
 Every start waits for ours: what `signal` and `contextlib` import would make it half as long again.
 """
@@ -154,7 +154,3 @@ def descendants(pid: int) -> list[int]:
         for child in map(int, listed):
             found += [child, *descendants(child)]
     return found
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

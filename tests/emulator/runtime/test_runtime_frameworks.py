@@ -217,6 +217,22 @@ FASTAPI = """
     """
 
 
+OLD_UVICORN = """
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            text = " ".join([scope["root_path"], scope["path"], scope["raw_path"].decode()])
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": text.encode()})
+    """
+
+
+@pytest.mark.parametrize(("version", "path"), [("0.25.0", "/x"), ("0.26.0", "/content/g/x")])
+async def test_the_path_is_what_the_uvicorn_that_an_app_pins_makes_of_it(front, build, bundle, version, path):
+    environment = await build(f"uvicorn=={version}")
+    launch = front.mount(bundle({"app.py": OLD_UVICORN}), environment, mode="python-fastapi", guid="g")
+    assert await front.get(launch, "/x") == (200, f"/content/g {path} {path}")
+
+
 @pytest.mark.parametrize(
     ("mode", "package", "source"),
     [("python-api", "flask", FLASK), ("python-fastapi", "fastapi", FASTAPI)],

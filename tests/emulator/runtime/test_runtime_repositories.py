@@ -124,6 +124,22 @@ async def test_a_commit_that_is_here_is_not_fetched_again_and_a_branch_always_is
         await repositories.fetch(origin.url, "0" * 40, log.append)
 
 
+async def test_a_commit_that_a_killed_server_left_without_its_files_is_fetched_again(
+    origin, repositories, log, tmp_path
+):
+    """git writes the objects of a fetch one by one, and the branch last."""
+    commit = origin.commit({"a": "1"})
+    await repositories.fetch(origin.url, commit, log.append)
+    (mirror,) = (tmp_path / "mirrors").iterdir()
+    tree = origin.git("rev-parse", f"{commit}^{{tree}}")
+    (mirror / "objects" / tree[:2] / tree[2:]).unlink()
+    origin.git("update-ref", "-d", "refs/heads/main", cwd=mirror)
+    restarted = Repositories(tmp_path / "mirrors")
+    assert await restarted.fetch(origin.url, commit, log.append) == commit
+    await restarted.archive(origin.url, commit, ".", tmp_path / "bundle.tar.gz")
+    assert unpacked(tmp_path / "bundle.tar.gz") == {"a": b"1"}
+
+
 async def test_only_the_directory_is_taken_as_a_clone_would_have_it(origin, repositories, log, tmp_path):
     files = {
         ".gitattributes": "apps/one/skipped.txt export-ignore\n*.crlf text eol=crlf\n",
