@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from .. import process
 from ..configuration import App
 from ..content.candidate import Candidate, export, take_candidate
 from ..errors import Problem
 from ..packages.environment import Frozen
+from ..packages.test_tools import TestTools
 from ..repository.tree import MANIFEST, REQUIREMENTS
 from ..world import World
 from .app_tests import NO_TOOLS, TestPlan, TestRun, environment_maker, plan_tests, prepare_tests, run_tests, tools_of
@@ -28,6 +30,7 @@ from .crew import Begun, begun
 from .preparation import Python, find_python, freeze_candidate, refresh_manifest
 from .shipped_tree import shipped_tree
 
+Done = TypeVar("Done")
 #: Seconds that tests get to begin before we go on: what is imported then would keep the threads that start them from
 #: their turn. Where their environment is still to be made they begin later.
 MOMENT = 0.25
@@ -39,16 +42,15 @@ PATIENCE = 300.0
 class HeadStart:
     """What has begun; None for what has not.
 
-    `now` is the candidate as it is, `described` with the manifest of what is in it. `wanted`: somebody waits for the
-    tests, and may be shown what they say.
+    `now` is the candidate as it is; `describing` gives it with the manifest of what is in it, and its tests. `wanted`:
+    somebody waits for the tests, and may be shown what they say.
     """
 
     now: Candidate | None = None
-    described: Candidate | None = None
-    tests: TestPlan | None = None
     freezing: Begun[tuple[Candidate, Frozen]] | None = None
     proving: Begun[None] | None = None
-    testing: Begun[TestRun] | None = None
+    describing: Begun[tuple[Candidate, TestPlan]] | None = None
+    testing: Begun[TestRun | None] | None = None
     wanted: threading.Event = field(default_factory=threading.Event)
 
     def freeze(self, app: App, world: World, candidate: Candidate, python: Python) -> tuple[Candidate, Frozen]:
@@ -61,9 +63,10 @@ class HeadStart:
     def run_of(self, candidate: Candidate, tests: TestPlan) -> TestRun | None:
         """The run of these tests on this candidate, once it is over; None if it is another that was begun, which is
         ended then. Raises what the run raised."""
-        if self.testing is None or self.described is None:
+        if self.testing is None or self.describing is None:
             return None
-        if (self.described.tree_id, self.tests) != (candidate.tree_id, tests):
+        described, mine = self.describing.result()
+        if (described.tree_id, mine) != (candidate.tree_id, tests):
             self.testing.end()
             return None
         self.wanted.set()
@@ -76,22 +79,23 @@ def head_start(app: App, world: World) -> Iterator[HeadStart]:
     ended. What is wrong is found again, and told, by the stage whose business it is."""
     with ExitStack() as going:
         ahead = HeadStart()
-        own = replace(world, scratch=world.place("ahead"))
         with suppress(Problem):
-            ahead = _begin(app, own, going)
+            ahead = _begin(app, replace(world, scratch=world.place("ahead")), going)
         yield ahead
 
 
 def _begin(app: App, world: World, going: ExitStack) -> HeadStart:
-    """What is begun is ended with `going`. `world`: with a scratch of its own, which is removed when all is over."""
+    """What is begun ends with `going`. `world`: with a scratch of its own, which is removed when all is over."""
     hooks, options = dict(app.hooks), world.options
     if options.upgrade or "before_freeze" in hooks:
         return HeadStart()
-    now, python = _take_likely(app, world)
+    tracking = f"refs/remotes/{app.remote}/{app.deploy_branch}"
+    now = take_candidate(world.git, app, pinned_at=world.git.resolve(tracking) if app.deploy_branch else None)
+    python = find_python(world.git, app, now, world.environ)
     if not {MANIFEST, *([REQUIREMENTS] if python else [])} <= set(now.generated):
         return HeadStart()
-    ahead = HeadStart(now=now)
-    tree = export(world.git, now, world.place("tree"))
+    ahead, tools = HeadStart(now=now), tools_of(app, world.git, now)
+    tree = export(world.git, now, world.place("tree")) if python else world.scratch
     if python is not None:
         freezing = going.enter_context(begun(lambda: freeze_candidate(app, world, now, python, directory=tree)))
 
@@ -101,34 +105,36 @@ def _begin(app: App, world: World, going: ExitStack) -> HeadStart:
 
         ahead = replace(ahead, freezing=freezing, proving=going.enter_context(begun(prove)))
     if options.no_test is None and "before_test" not in hooks:
-        ahead = _begin_tests(app, world, ahead, now, python, tree, going)
+        ahead = _begin_tests(app, world, ahead, now, python, tools, tree, going)
     going.enter_context(begun(lambda: _tidy(ahead, world.scratch)))
     return ahead
 
 
-def _take_likely(app: App, world: World) -> tuple[Candidate, Python | None]:
-    tracking = f"refs/remotes/{app.remote}/{app.deploy_branch}"
-    now = take_candidate(world.git, app, pinned_at=world.git.resolve(tracking) if app.deploy_branch else None)
-    return now, find_python(world.git, app, now, world.environ)
-
-
 def _begin_tests(
-    app: App, world: World, ahead: HeadStart, now: Candidate, python: Python | None, tree: Path, going: ExitStack
+    app: App,
+    world: World,
+    ahead: HeadStart,
+    now: Candidate,
+    python: Python | None,
+    tools: TestTools,
+    tree: Path,
+    going: ExitStack,
 ) -> HeadStart:
     """With tests, unless there is evidence already. Their environments are copied while the manifest is written."""
-    maker = environment_maker(app, world, now, python)
-    making = {
-        tools: going.enter_context(begun(partial(maker, tools, tree)))
-        for tools in (NO_TOOLS, tools_of(app, world.git, now))
-    }
-    described = refresh_manifest(app, world.git, now)
-    tests = plan_tests(app, world.git, described, python, ships=shipped_tree(app, world, described))
-    if world.evidence.find(tests.subject) is not None:
-        return ahead
-    under_way = threading.Event()
 
-    def run() -> TestRun:
+    def begin(deed: Callable[[], Done]) -> Begun[Done]:
+        return going.enter_context(begun(deed))
+
+    def describe() -> tuple[Candidate, TestPlan]:
+        described = refresh_manifest(app, world.git, now)
+        ships = shipped_tree(app, world, described)
+        return described, plan_tests(app, world.git, described, python, ships=ships)
+
+    def run() -> TestRun | None:
         try:
+            described, tests = describing.result()
+            if world.evidence.find(tests.subject) is not None:
+                return None
             prepared = prepare_tests(
                 app, world, described, python, tests, make=lambda tools, _directory: making[tools].result()
             )
@@ -141,9 +147,13 @@ def _begin_tests(
             progress=lambda line: ahead.wanted.is_set() and world.console.progress(line),
         )
 
-    testing = going.enter_context(begun(run))
+    under_way = threading.Event()
+    describing = begin(describe)
+    maker = begin(lambda: environment_maker(app, world, now, python))
+    making = {each: begin(partial(lambda each: maker.result()(each, tree), each)) for each in (NO_TOOLS, tools)}
+    testing = begin(run)
     under_way.wait(MOMENT)
-    return replace(ahead, described=described, tests=tests, testing=testing)
+    return replace(ahead, describing=describing, testing=testing)
 
 
 def _tidy(ahead: HeadStart, place: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from connect_tasks import process
-from connect_tasks.pipeline.crew import beside, do_each
+from connect_tasks.pipeline.crew import begun, beside, do_each
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -154,3 +154,28 @@ def test_an_interrupted_run_waits_for_its_threads_a_moment() -> None:
     with pytest.raises(KeyboardInterrupt):
         do_each(range(2), deed, jobs=2)
     assert sorted(over) == [0, 1]
+
+
+def test_what_nobody_waited_for_is_ended_with_the_block(tmp_path: Path) -> None:
+    with begun(lambda: asleep(tmp_path)):
+        pid = wait_for_pid(tmp_path)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_whoever_is_ended_ends_what_is_done_for_them(tmp_path: Path) -> None:
+    """The inner deed waits for a program, the outer one for the inner: to end the outer ends both at once."""
+
+    def outer() -> int:
+        with beside(lambda: asleep(tmp_path)) as inner:
+            return inner()
+
+    started = time.monotonic()
+    with begun(outer) as going:
+        pid = wait_for_pid(tmp_path)
+        going.end()
+        with pytest.raises(process.Stopped):
+            going.result()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert time.monotonic() - started < 60
