@@ -29,8 +29,8 @@ FOREIGN = (
     "XDG_",
 )
 #: Of those, what says how to reach the package index from this machine.
-KEPT = ("GIT_SSL_CAINFO", "UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_FIND_LINKS")
-#: An identity, and nothing in the background that would outlive a test.
+KEPT = ("CONNECT_TASKS_CACHE", "GIT_SSL_CAINFO", "UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_FIND_LINKS")
+#: An identity, nothing in the background that would outlive a test, and no waiting for the disk: no test pulls the plug.
 GIT_CONFIG = """\
 [user]
 name = Ada Tester
@@ -41,6 +41,8 @@ defaultBranch = main
 auto = 0
 [maintenance]
 auto = false
+[core]
+fsync = none
 """
 
 
@@ -50,6 +52,16 @@ def _one_package_cache() -> None:
     if "UV_CACHE_DIR" not in os.environ:
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         os.environ["UV_CACHE_DIR"] = str(Path(cache) / "uv")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_environment_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The product's cache is one for all tests and workers: an environment with pytest, compiled, costs a second, and
+    nearly every release wants the same. What a test finds there is what users find in theirs; a test of the cache
+    itself takes another directory."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["CONNECT_TASKS_CACHE"] = str(base / "environments")
 
 
 @pytest.fixture(scope="session", autouse=True)

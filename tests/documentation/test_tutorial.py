@@ -57,9 +57,7 @@ def test_it_can_be_typed_in(tmp_path: Path, private_home: Path) -> None:
     place = tmp_path / "reader"
     place.mkdir()
     with running(tmp_path / "server") as server:
-        environ = reader(
-            CONNECT_SERVER=server.url, CONNECT_API_KEY=server.api_key, CONNECT_TASKS_CACHE=str(tmp_path / "cache")
-        )
+        environ = reader(CONNECT_SERVER=server.url, CONNECT_API_KEY=server.api_key)
         said = type_in([step for step in tutorial() if step.title not in ASIDE], place, environ)
         rehearsed, status, first, live, nothing, back = said[2:]
         url = next(line.strip() for line in back.splitlines() if line.strip().startswith(server.url))

@@ -210,10 +210,11 @@ def set_stage(scene: Scene, server: Running, place: Path, home: Path, other: Run
     `other`: the server of a scene that goes live elsewhere.
     """
     place.mkdir(parents=True)
-    shop = make_workshop(server, place, home, scene.name)
+    shop = make_workshop(server, place, scene.name)
     scratch = place / "tmp"
     scratch.mkdir()
     shop.environ |= {"TMPDIR": str(scratch), "SECRET_VALUE": CANARY, "CONNECT_TASKS_TEST": str(place)}
+    shop.environ["CONNECT_TASKS_CACHE"] = str(home.parent / "cache")  # what dies may take its cache along
     for name in ("app.py", "test_app.py", "requirements.in", ".python-version"):
         (shop.root / name).unlink()
     there = replace(shop, server=other) if other else shop

@@ -28,7 +28,7 @@ MAY_FAIL = {1, 5, 75}
 @pytest.fixture
 def shop(connect_server: Running, tmp_path: Path, private_home: Path) -> Workshop:
     """Two apps in one branch, both live, and a new version of each."""
-    made = make_workshop(connect_server, tmp_path, private_home, "at-once")
+    made = make_workshop(connect_server, tmp_path, "at-once")
     made.git("rm", "-q", "app.py", "test_app.py", "requirements.in", ".python-version")
     made.write("pyproject.toml", TABLE.replace("NAME", made.name))
     for number in (1, 2):

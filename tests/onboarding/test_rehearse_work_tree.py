@@ -20,10 +20,7 @@ def app(environ, start_response):
 RSCONNECT = '[tool.rsconnect]\napp_mode = "python-api"\nentrypoint = "app:app"\n'
 
 
-def test_what_init_has_made_is_rehearsed_before_it_is_committed(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CONNECT_TASKS_CACHE", str(tmp_path / "cache"))
+def test_what_init_has_made_is_rehearsed_before_it_is_committed(project: Project) -> None:
     project.write({"app.py": BARE_APP, "requirements.in": "", "pyproject.toml": RSCONNECT})
     assert project.run("init", "--yes").status == 0
     before = {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}

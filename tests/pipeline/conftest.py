@@ -150,21 +150,21 @@ def connect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 @pytest.fixture
 def workshop(connect_server: Running, tmp_path: Path, private_home: Path, request: pytest.FixtureRequest) -> Workshop:
     """A committed bare app on `main`, with a remote that does not exist before the first push."""
-    return make_workshop(connect_server, tmp_path, private_home, request.node.name)
+    return make_workshop(connect_server, tmp_path, request.node.name)
 
 
-def make_workshop(server: Running, place: Path, home: Path, name: str, *, push_key: str | None = None) -> Workshop:
+def make_workshop(server: Running, place: Path, name: str, *, push_key: str | None = None) -> Workshop:
     """`push_key`: what git authenticates with, the key of the deploys if None."""
     name = "".join(char if char.isalnum() else "-" for char in name)[:50] + f"-{os.urandom(3).hex()}"
     root = place / "clone"
     root.mkdir()
     keep = {"PATH", "HOME", "LANG", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "UV_CACHE_DIR", "PYENV_ROOT", "TMPDIR"}
+    keep |= {"CONNECT_TASKS_CACHE"}
     reach = ("SSL_", "REQUESTS_CA", "PIP_", "CURL_CA")
     environ = {key: value for key, value in os.environ.items() if key in keep or key.startswith(reach)}
     environ |= {
         "CONNECT_SERVER": server.url,
         "CONNECT_API_KEY": server.api_key,
-        "CONNECT_TASKS_CACHE": str(home.parent / "cache"),
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     made = Workshop(root=root, server=server, name=name, environ=environ)

@@ -33,7 +33,7 @@ def shop_on(
     made: list[Workshop] = []
 
     def shop(way: str) -> Workshop:
-        found = make_workshop(server_of(way), tmp_path, private_home, f"killed-{way}")
+        found = make_workshop(server_of(way), tmp_path, f"killed-{way}")
         made.append(found)
         for name in ("app.py", "test_app.py", "requirements.in", ".python-version"):
             (found.root / name).unlink()

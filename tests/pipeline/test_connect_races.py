@@ -34,7 +34,7 @@ git update-ref refs/heads/main $commit
 def shop(
     request: pytest.FixtureRequest, server_of: Callable[[str], Running], tmp_path: Path, private_home: Path
 ) -> Workshop:
-    made = make_workshop(server_of(request.param), tmp_path, private_home, f"race-{request.param}")
+    made = make_workshop(server_of(request.param), tmp_path, f"race-{request.param}")
     made.write("notes/readme.txt", "nothing of the app's")
     made.git("mv", "app.py", "requirements.in", "test_app.py", ".python-version", "notes")
     made.git("mv", "notes", "app")

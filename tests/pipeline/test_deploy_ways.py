@@ -56,7 +56,7 @@ def way(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def shop(servers: dict[str, Running], way: str, tmp_path: Path, private_home: Path) -> Workshop:
-    return make_workshop(servers[way], tmp_path, private_home, way)
+    return make_workshop(servers[way], tmp_path, way)
 
 
 @dataclass
@@ -103,7 +103,7 @@ def test_the_way_is_found_and_told(shop: Workshop, way: str) -> None:
 def test_a_sick_version_never_replaces_a_well_one(shop: Workshop, way: str, sick: str) -> None:
     first = shop.run("release")
     assert first.status == 0, first.said
-    shop.commit(app_py=sick, **{"pyproject.toml": table_with("timeout = 8")})  # a crashed app is waited for, too
+    shop.commit(app_py=sick, **{"pyproject.toml": table_with("timeout = 5")})  # a crashed app is waited for, too
     with Visitors(first.report["url"], shop.server.api_key) as visitors:
         time.sleep(0.2)
         ran = shop.run("release")

@@ -184,7 +184,7 @@ def test_an_index_that_does_not_answer_and_who_named_it(workshop: Workshop) -> N
 
 def test_a_server_without_git_without_drafts(tmp_path: Path, private_home: Path) -> None:
     with running(tmp_path / "connect", without=["git"], connect_version="2024.08.0") as server:
-        shop = make_workshop(server, tmp_path, private_home, "old")
+        shop = make_workshop(server, tmp_path, "old")
         found = checks(shop.run("doctor", "--offline"))
 
     assert (found["server/git support"]["code"], found["server/drafts"]["verdict"]) == ("CT713", "warn")

@@ -30,7 +30,7 @@ def seeded(place: Path, home: Path, count: int, *, files: int) -> Iterator[Works
     place.mkdir()
     data = place / "connect"
     with running(data) as first:
-        workshop = make_workshop(first, place, home, f"estate-{count}")
+        workshop = make_workshop(first, place, f"estate-{count}")
         shutil.rmtree(workshop.root)
         make_estate(workshop.root, count, files=files, env=workshop.environ, python=PYTHON)
         workshop.git("remote", "add", "origin", first.git_url(workshop.name))

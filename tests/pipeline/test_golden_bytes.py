@@ -23,6 +23,12 @@ from .conftest import Workshop
 
 PROJECT = Path(__file__).parents[2]
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+#: The oldest and the newest always; those between them, for which all our dependencies are compiled too, with the slow.
+MINORS = [
+    pytest.param(minor, marks=() if minor in {"3.10", "3.13"} else pytest.mark.slow)
+    for minor in ("3.10", "3.11", "3.12", "3.13")
+    if minor != MINOR
+]
 APP = "import os\n\nfrom flask import Flask\n\napp = Flask(__name__)\n"
 #: What a dependency brings on another system, as colorama comes with much on Windows.
 ELSEWHERE = (("appnope", "darwin"), ("colorama", "win32"))
@@ -95,7 +101,7 @@ def test_locale_umask_place_and_line_ends_make_no_difference(origin: Workshop, t
     assert "static/größe 1.txt" in json.loads(answers["plain"]["manifest.json"])["files"]
 
 
-@pytest.mark.parametrize("minor", [minor for minor in ("3.10", "3.12", "3.13") if minor != MINOR])
+@pytest.mark.parametrize("minor", MINORS)
 def test_the_python_that_runs_us_makes_no_difference(origin: Workshop, tmp_path: Path, minor: str) -> None:
     tool, quiet = uv.find_uv_bin(), {"check": True, "capture_output": True}
     try:

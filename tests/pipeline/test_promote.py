@@ -28,7 +28,7 @@ def production(connect_server: Running, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def shop(connect_server: Running, production: Running, tmp_path: Path, private_home: Path) -> Workshop:
     """The remote is beside staging; production clones from there, as both would from a git host."""
-    made = make_workshop(connect_server, tmp_path, private_home, "promoted")
+    made = make_workshop(connect_server, tmp_path, "promoted")
     configure(made, production)
     return made
 

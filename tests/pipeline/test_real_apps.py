@@ -46,7 +46,6 @@ def test_a_strangers_app_is_rehearsed(
         file.write("\n".join(["", *table, ""]))
     for command in (["init", "--quiet", "-b", "main"], ["add", "--all"], ["commit", "--quiet", "-m", "as it came"]):
         subprocess.run(["git", *command], cwd=root, check=True)
-    monkeypatch.setenv("CONNECT_TASKS_CACHE", str(tmp_path / "cache"))
     before = _listing(root)
 
     done = subprocess.run(

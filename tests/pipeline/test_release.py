@@ -158,7 +158,8 @@ def test_a_dirty_app_stops_the_release_unless_head_may_ship_without(workshop: Wo
     assert "version 9" in (workshop.root / "app.py").read_text()
 
 
-def test_requirements_hold_the_closure_and_nothing_planted(sample: Workshop) -> None:
+def test_requirements_hold_the_closure_and_nothing_planted(sample: Workshop, tmp_path: Path) -> None:
+    sample.environ["CONNECT_TASKS_CACHE"] = str(tmp_path / "cache")
     for verb in ("freeze", "manifest", "test"):
         assert sample.run(verb).status == 0
     first = (sample.root / "requirements.txt").read_bytes()

@@ -39,7 +39,7 @@ def shop(
     request: pytest.FixtureRequest, connect_server: Running, old_server: Running, tmp_path: Path, private_home: Path
 ) -> Workshop:
     server = connect_server if request.param == "recent" else old_server
-    return make_workshop(server, tmp_path, private_home, f"rollback-{request.param}")
+    return make_workshop(server, tmp_path, f"rollback-{request.param}")
 
 
 def test_the_version_before_is_live_again(shop: Workshop) -> None:
@@ -187,7 +187,7 @@ def test_an_earlier_version_that_is_sick_by_now_is_not_left_live(shop: Workshop)
 def test_polling_is_switched_off_first_and_said_so(tmp_path: Path, private_home: Path) -> None:
     """A server that polls each half second would have undone the rollback before this test looks."""
     with running(tmp_path / "connect", options=["--faults", "--poll-interval", "0.5"]) as server:
-        shop = make_workshop(server, tmp_path, private_home, "polled")
+        shop = make_workshop(server, tmp_path, "polled")
         shop.commit(**{"pyproject.toml": TABLE + "polling = true\n"})
         first, _ = released(shop), released(shop, 2)
         guid = guid_of(first)

@@ -159,7 +159,7 @@ def shop(secret_server: Running, tmp_path: Path, private_home: Path, monkeypatch
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     monkeypatch.setattr(scratch.shutil, "rmtree", lambda *_, **__: None)  # so that we can look into what it wrote
-    made = make_workshop(secret_server, tmp_path, private_home, "secrets", push_key=another_key(secret_server))
+    made = make_workshop(secret_server, tmp_path, "secrets", push_key=another_key(secret_server))
     made.environ |= {"DATABASE_URL": VALUE, "UNDECLARED": UNDECLARED, "TMPDIR": str(temporary)}
     made.environ["DUMP"] = str(tmp_path / "dump")
     made.commit(**{"pyproject.toml": TABLE, "app_py": APP, "test_app_py": TEST})

@@ -147,7 +147,7 @@ def pushed(shop: Workshop, number: int) -> None:
 
 def test_wait_until_the_servers_polling_has_done_it(tmp_path: Path, private_home: Path) -> None:
     with running(tmp_path / "connect", options=["--faults", "--poll-interval", "0.5"]) as server:
-        shop = make_workshop(server, tmp_path, private_home, "polled")
+        shop = make_workshop(server, tmp_path, "polled")
         shop.commit(**{"pyproject.toml": TABLE + "polling = true\n"})
         released(shop)
         pushed(shop, 2)
