@@ -30,7 +30,7 @@ FOREIGN = (
 )
 #: Of those, what says how to reach the package index from this machine.
 KEPT = ("CONNECT_TASKS_CACHE", "GIT_SSL_CAINFO", "UV_CACHE_DIR", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_FIND_LINKS")
-#: An identity, nothing in the background that would outlive a test, and no waiting for the disk: no test pulls the plug.
+#: An identity, nothing in the background that would outlive a test, and no wait for the disk: no test pulls the plug.
 GIT_CONFIG = """\
 [user]
 name = Ada Tester
