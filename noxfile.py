@@ -159,9 +159,10 @@ def types(session: nox.Session) -> None:
 
 
 def _run_tests(session: nox.Session) -> None:
+    """Three at once, also on two cores: a test of a release waits for a quarter of its time, for pauses and servers."""
     session.install("-e", ".[emulator]", "--group", "test")
     session.run(
-        "pytest", "-n", "2", "--dist", "loadscope", "-m", "not frameworks and not slow and not site", *session.posargs
+        "pytest", "-n", "3", "--dist", "loadscope", "-m", "not frameworks and not slow and not site", *session.posargs
     )
 
 

@@ -7,6 +7,7 @@ import gc
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,10 @@ class Machine:
     def require_nothing_left(self, place: Path) -> None:
         deadline = time.monotonic() + PATIENCE
         if self.left(place):
-            gc.collect()  # a problem's traceback keeps GitPython's standing processes as long as it is kept itself
+            # A problem's traceback keeps GitPython's standing processes, and their pipes, as long as it is kept itself.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
         while found := self.left(place):
             if time.monotonic() > deadline:
                 self.accept()  # the next test is not to blame
