@@ -38,6 +38,7 @@ def test_answers():
     assert list(app({}, lambda status, headers: None)) == [b"version 1"]
 """
 TABLE = '[tool.connect-tasks]\nmode = "flask"\nentrypoint = "app:app"\nverify = { contains = "version" }\n'
+PAGE_TABLE = '[tool.connect-tasks]\nmode = "html"\nentrypoint = "index.html"\nverify = { contains = "version" }\n'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class Workshop:
     server: Running
     name: str
     environ: dict[str, str] = field(default_factory=dict)
+    table: str = TABLE  # what its pyproject.toml began with
 
     def git(self, *arguments: str, ok: bool = True) -> str:
         done = subprocess.run(
@@ -153,8 +155,17 @@ def workshop(connect_server: Running, tmp_path: Path, private_home: Path, reques
     return make_workshop(connect_server, tmp_path, request.node.name)
 
 
-def make_workshop(server: Running, place: Path, name: str, *, push_key: str | None = None) -> Workshop:
-    """`push_key`: what git authenticates with, the key of the deploys if None."""
+@pytest.fixture
+def page(connect_server: Running, tmp_path: Path, private_home: Path, request: pytest.FixtureRequest) -> Workshop:
+    """A committed page instead of the app. Where Python is not the subject, a release without freezing, testing and
+    starting a program shows the same in a third of the time."""
+    return make_workshop(connect_server, tmp_path, request.node.name, page=True)
+
+
+def make_workshop(
+    server: Running, place: Path, name: str, *, push_key: str | None = None, page: bool = False
+) -> Workshop:
+    """`push_key`: what git authenticates with, the key of the deploys if None; `page`: with a page, not an app."""
     name = "".join(char if char.isalnum() else "-" for char in name)[:50] + f"-{os.urandom(3).hex()}"
     root = place / "clone"
     root.mkdir()
@@ -171,12 +182,11 @@ def make_workshop(server: Running, place: Path, name: str, *, push_key: str | No
     made.git("init", "--quiet", "--initial-branch", "main")
     made.git("remote", "add", "origin", server.git_url(name))
     made.git("config", f"http.{server.url}/.extraHeader", f"Authorization: Key {push_key or server.api_key}")
-    made.write("pyproject.toml", TABLE)
-    made.write(".python-version", f"{sys.version_info.major}.{sys.version_info.minor}\n")
-    made.write("requirements.in", "")
-    made.write("app.py", BARE_APP)
-    made.write("test_app.py", BARE_TEST)
-    made.commit("first")
+    made.table = PAGE_TABLE if page else TABLE
+    made.write("pyproject.toml", made.table)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}\n"
+    app = {".python-version": python, "requirements.in": "", "app.py": BARE_APP, "test_app.py": BARE_TEST}
+    made.commit("first", **({"index.html": "version 1"} if page else app))
     made.git("push", "--quiet", "origin", "main")
     return made
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def person(shop: Workshop, role: str = "publisher") -> Person:
 def used_by(shop: Workshop, who: Person, place: Path | None = None) -> Workshop:
     """The workshop with that person's key; in a clone of their own, where a `place` is given."""
     environ = {**shop.environ, "CONNECT_API_KEY": who.key}
-    theirs = Workshop(root=shop.root, server=shop.server, name=shop.name, environ=environ)
+    theirs = replace(shop, environ=environ)
     if place is not None:
         place.mkdir()
         theirs.root = place / "clone"
@@ -107,7 +107,9 @@ def next_second() -> None:
 
 
 def version(shop: Workshop, number: int) -> str:
-    """Commit another version of the bare app, and return the commit."""
+    """Commit another version of the bare app, or of the page, and return the commit."""
+    if (shop.root / "index.html").exists():
+        return shop.commit(f"version {number}", **{"index.html": f"version {number}"})
     return shop.commit(
         f"version {number}",
         app_py=BARE_APP.replace("version 1", f"version {number}"),

@@ -17,7 +17,7 @@ from connect_tasks.errors import NothingToReturnTo
 from connect_tasks.server.connect import Bundle
 from connect_tasks.server.kept_bundles import KeptBundle, choose, earlier_versions
 
-from .conftest import BARE_APP, TABLE, Workshop, make_workshop
+from .conftest import BARE_APP, Workshop, make_workshop
 from .hands import call, guid_of, link_of, live_bundle, next_second, person, released, used_by, version
 
 #: Well in the tests, and sick on Connect.
@@ -35,22 +35,35 @@ def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(params=["recent", "old"])
-def shop(
-    request: pytest.FixtureRequest, connect_server: Running, old_server: Running, tmp_path: Path, private_home: Path
-) -> Workshop:
-    server = connect_server if request.param == "recent" else old_server
-    return make_workshop(server, tmp_path, f"rollback-{request.param}")
+def server(request: pytest.FixtureRequest, connect_server: Running, old_server: Running) -> Running:
+    return connect_server if request.param == "recent" else old_server
 
 
-def test_the_version_before_is_live_again(shop: Workshop) -> None:
-    first, second = released(shop), released(shop, 2)
-    head, remote = shop.head, shop.remote()
-    ran = shop.run("rollback", spelled=spelling({"release": "connect_release", "rollback": "rollback"}))
+@pytest.fixture
+def app_shop(server: Running, tmp_path: Path, private_home: Path) -> Workshop:
+    return make_workshop(server, tmp_path, "rollback")
+
+
+@pytest.fixture
+def shop(server: Running, tmp_path: Path, private_home: Path) -> Workshop:
+    return make_workshop(server, tmp_path, "rollback", page=True)
+
+
+@pytest.fixture
+def workshop(page: Workshop) -> Workshop:
+    """A page: whoever goes back goes back to a bundle, whatever is in it."""
+    return page
+
+
+def test_the_version_before_is_live_again(app_shop: Workshop) -> None:
+    first, second = released(app_shop), released(app_shop, 2)
+    head, remote = app_shop.head, app_shop.remote()
+    ran = app_shop.run("rollback", spelled=spelling({"release": "connect_release", "rollback": "rollback"}))
     assert (ran.status, ran.report["result"]) == (0, "changed"), ran.said
     assert (ran.report["bundle"], ran.report["live_commit"]) == (first.report["bundle"], first.report["live_commit"])
-    assert shop.page(second.report["url"]) == "version 1"
-    assert (shop.head, shop.remote(), shop.git("status", "--porcelain")) == (head, remote, "")
-    assert len(call(shop, "GET", f"v1/content/{guid_of(first)}/bundles")) == 2
+    assert app_shop.page(second.report["url"]) == "version 1"
+    assert (app_shop.head, app_shop.remote(), app_shop.git("status", "--porcelain")) == (head, remote, "")
+    assert len(call(app_shop, "GET", f"v1/content/{guid_of(first)}/bundles")) == 2
     notes = " ".join(ran.report["notes"])
     assert f"rollback -- --to {second.report['bundle']}" in notes
     assert "nox -s connect_release -- --force" in notes  # as it is called in this noxfile
@@ -159,7 +172,7 @@ def test_nothing_is_live_yet(workshop: Workshop) -> None:
 def test_a_draft_that_never_was_live_is_passed_over(workshop: Workshop) -> None:
     """The server's list does not tell a version from a draft whose page was sick."""
     first = released(workshop)
-    workshop.commit(app_py=SICK)
+    workshop.commit(**{"index.html": "sick"})
     assert workshop.run("release").code == "CT801"
     third = released(workshop, 3)
     bundles = call(workshop, "GET", f"v1/content/{guid_of(first)}/bundles")
@@ -171,24 +184,24 @@ def test_a_draft_that_never_was_live_is_passed_over(workshop: Workshop) -> None:
     assert workshop.page(third.report["url"]) == "version 1"
 
 
-def test_an_earlier_version_that_is_sick_by_now_is_not_left_live(shop: Workshop) -> None:
+def test_an_earlier_version_that_is_sick_by_now_is_not_left_live(app_shop: Workshop) -> None:
     """Well when it was released, it fails today: a variable that it needs is set otherwise."""
     needing = SICK.replace('os.environ.get("POSIT_PRODUCT") == "CONNECT"', 'os.environ.get("COLOUR") == "blue"')
-    shop.commit(app_py=needing)
-    first, second = released(shop), released(shop, 2)
+    app_shop.commit(app_py=needing)
+    first, second = released(app_shop), released(app_shop, 2)
     guid = guid_of(first)
-    call(shop, "PATCH", f"v1/content/{guid}/environment", [{"name": "COLOUR", "value": "blue"}])
-    ran = shop.run("rollback", "--to", first.report["live_commit"])
+    call(app_shop, "PATCH", f"v1/content/{guid}/environment", [{"name": "COLOUR", "value": "blue"}])
+    ran = app_shop.run("rollback", "--to", first.report["live_commit"])
     assert (ran.status, ran.code) == (1, "CT801"), ran.said
-    assert live_bundle(shop, guid) == second.report["bundle"]
-    assert shop.page(second.report["url"]) == "version 2"
+    assert live_bundle(app_shop, guid) == second.report["bundle"]
+    assert app_shop.page(second.report["url"]) == "version 2"
 
 
 def test_polling_is_switched_off_first_and_said_so(tmp_path: Path, private_home: Path) -> None:
     """A server that polls each half second would have undone the rollback before this test looks."""
     with running(tmp_path / "connect", options=["--faults", "--poll-interval", "0.5"]) as server:
-        shop = make_workshop(server, tmp_path, "polled")
-        shop.commit(**{"pyproject.toml": TABLE + "polling = true\n"})
+        shop = make_workshop(server, tmp_path, "polled", page=True)
+        shop.commit(**{"pyproject.toml": shop.table + "polling = true\n"})
         first, _ = released(shop), released(shop, 2)
         guid = guid_of(first)
         ran = shop.run("rollback")

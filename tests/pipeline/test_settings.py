@@ -13,15 +13,27 @@ from connect_tasks.server.connect import Bundle, ContentItem, RepositorySettings
 from connect_tasks.server.server_drift import activated_instead, differences
 from connect_tasks.server.server_survey import ServerFacts
 
-from .conftest import TABLE, Workshop
+from .conftest import Workshop
 from .hands import activate, call, guid_of, link_of, live_bundle, next_second, released, version
 
 SETTINGS = 'title = "Sales by region"\ndescription = "Figures of the week."\naccess_type = "logged_in"\n'
 PROCESS = "process = { min_processes = 1, max_processes = 3, load_factor = 0.25 }\n"
 
 
+@pytest.fixture
+def app(workshop: Workshop) -> Workshop:
+    """The settings of processes, and variables that count, are an app's."""
+    return workshop
+
+
+@pytest.fixture
+def shop(page: Workshop) -> Workshop:
+    """A page: most settings are any item's."""
+    return page
+
+
 def configure(shop: Workshop, text: str) -> str:
-    return shop.commit("configuration", **{"pyproject.toml": TABLE + text})
+    return shop.commit("configuration", **{"pyproject.toml": shop.table + text})
 
 
 def held(shop: Workshop, guid: str) -> dict[str, object]:
@@ -36,131 +48,130 @@ def variables(shop: Workshop, guid: str) -> list[str]:
     return sorted(call(shop, "GET", f"v1/content/{guid}/environment"))
 
 
-def test_a_new_item_has_the_declared_settings(workshop: Workshop) -> None:
-    path = f"/{workshop.name[-6:]}/sales/"
-    configure(workshop, SETTINGS + PROCESS + f'vanity = "{path}"\n')
-    guid = guid_of(released(workshop))
-    item = held(workshop, guid)
+def test_a_new_item_has_the_declared_settings(app: Workshop) -> None:
+    path = f"/{app.name[-6:]}/sales/"
+    configure(app, SETTINGS + PROCESS + f'vanity = "{path}"\n')
+    guid = guid_of(released(app))
+    item = held(app, guid)
     assert (item["title"], item["description"], item["access_type"]) == (
         "Sales by region",
         "Figures of the week.",
         "logged_in",
     )
     assert (item["min_processes"], item["max_processes"], item["load_factor"]) == (1, 3, 0.25)
-    assert call(workshop, "GET", f"v1/content/{guid}/vanity")["path"] == path
-    writes = workshop.writes()
-    assert workshop.run("release").report["result"] == "noop"
-    assert workshop.writes() == writes
+    assert call(app, "GET", f"v1/content/{guid}/vanity")["path"] == path
+    writes = app.writes()
+    assert app.run("release").report["result"] == "noop"
+    assert app.writes() == writes
 
 
-def test_a_changed_configuration_converges_without_a_deploy(workshop: Workshop) -> None:
+def test_a_changed_configuration_converges_without_a_deploy(shop: Workshop) -> None:
     """The configuration may lie outside the app's directory: then a new title is no new version of the app."""
     apps = '[tool.connect-tasks.apps.sales]\npath = "app"\ntitle = "{title}"\n'
-    (workshop.root / "app").mkdir()
-    for name in ("app.py", "test_app.py", "requirements.in"):
-        workshop.git("mv", name, f"app/{name}")
-    configure(workshop, apps.format(title="Sales"))
-    guid = guid_of(released(workshop))
-    configure(workshop, apps.format(title="Sales by region"))
-    ran = released(workshop)
-    assert held(workshop, guid)["title"] == "Sales by region"
-    assert len(call(workshop, "GET", f"v1/content/{guid}/bundles")) == 1
+    (shop.root / "app").mkdir()
+    shop.git("mv", "index.html", "app/index.html")
+    configure(shop, apps.format(title="Sales"))
+    guid = guid_of(released(shop))
+    configure(shop, apps.format(title="Sales by region"))
+    ran = released(shop)
+    assert held(shop, guid)["title"] == "Sales by region"
+    assert len(call(shop, "GET", f"v1/content/{guid}/bundles")) == 1
     assert "settings only" in next(stage["detail"] for stage in ran.report["stages"] if stage["name"] == "deploy")
     # The server holds what a commit between the live one and HEAD said: a title of ours, and no drift.
-    configure(workshop, apps.format(title="Turnover"))
-    released(workshop)
-    assert held(workshop, guid)["title"] == "Turnover"
+    configure(shop, apps.format(title="Turnover"))
+    released(shop)
+    assert held(shop, guid)["title"] == "Turnover"
     # And this is a title that nobody ever said.
-    by_hand(workshop, guid, title="Mine")
-    assert workshop.run("release").report["result"] == "noop"
-    assert held(workshop, guid)["title"] == "Mine"
+    by_hand(shop, guid, title="Mine")
+    assert shop.run("release").report["result"] == "noop"
+    assert held(shop, guid)["title"] == "Mine"
 
 
-def test_what_was_changed_by_hand_is_shown_and_left(workshop: Workshop) -> None:
-    configure(workshop, SETTINGS + PROCESS)
-    guid = guid_of(released(workshop))
-    by_hand(workshop, guid, title="Sales, renamed", min_processes=2)
-    writes = workshop.writes()
-    ran = workshop.run("release")
+def test_what_was_changed_by_hand_is_shown_and_left(app: Workshop) -> None:
+    configure(app, SETTINGS + PROCESS)
+    guid = guid_of(released(app))
+    by_hand(app, guid, title="Sales, renamed", min_processes=2)
+    writes = app.writes()
+    ran = app.run("release")
     assert (ran.status, ran.report["result"]) == (0, "noop"), ran.said
-    assert workshop.writes() == writes
+    assert app.writes() == writes
     notes = " ".join(ran.report["notes"])
     assert "title is 'Sales, renamed' on the server, not 'Sales by region' (changed by hand)" in notes
     assert "min_processes is 2" in notes
     assert "--force" in notes
     assert "Sales, renamed" in ran.said
-    released(workshop, 2)  # a deploy leaves it, too
-    assert held(workshop, guid)["title"] == "Sales, renamed"
-    forced = workshop.run("release", "--force")
+    released(app, 2)  # a deploy leaves it, too
+    assert held(app, guid)["title"] == "Sales, renamed"
+    forced = app.run("release", "--force")
     assert forced.status == 0, forced.said
-    assert (held(workshop, guid)["title"], held(workshop, guid)["min_processes"]) == ("Sales by region", 1)
+    assert (held(app, guid)["title"], held(app, guid)["min_processes"]) == ("Sales by region", 1)
 
 
-def test_a_vanity_path_converges_and_drifts_like_the_rest(workshop: Workshop) -> None:
-    first, second, mine = (f"/{workshop.name[-6:]}/{word}/" for word in ("first", "second", "mine"))
-    configure(workshop, f'vanity = "{first}"\n')
-    guid = guid_of(released(workshop))
-    configure(workshop, f'vanity = "{second}"\n')
-    released(workshop)
-    assert call(workshop, "GET", f"v1/content/{guid}/vanity")["path"] == second
-    call(workshop, "PUT", f"v1/content/{guid}/vanity", {"path": mine})
-    ran = workshop.run("release")
+def test_a_vanity_path_converges_and_drifts_like_the_rest(shop: Workshop) -> None:
+    first, second, mine = (f"/{shop.name[-6:]}/{word}/" for word in ("first", "second", "mine"))
+    configure(shop, f'vanity = "{first}"\n')
+    guid = guid_of(released(shop))
+    configure(shop, f'vanity = "{second}"\n')
+    released(shop)
+    assert call(shop, "GET", f"v1/content/{guid}/vanity")["path"] == second
+    call(shop, "PUT", f"v1/content/{guid}/vanity", {"path": mine})
+    ran = shop.run("release")
     assert ran.report["result"] == "noop", ran.said
     assert any(f"vanity is '{mine}'" in note for note in ran.report["notes"])
-    assert call(workshop, "GET", f"v1/content/{guid}/vanity")["path"] == mine
+    assert call(shop, "GET", f"v1/content/{guid}/vanity")["path"] == mine
 
 
-def test_a_newly_declared_setting_is_set(workshop: Workshop) -> None:
+def test_a_newly_declared_setting_is_set(shop: Workshop) -> None:
     """Nobody had declared it, so nobody can have drifted from it."""
-    guid = guid_of(released(workshop))
-    by_hand(workshop, guid, title="From the dashboard")
-    configure(workshop, SETTINGS)
-    released(workshop)
-    assert held(workshop, guid)["title"] == "Sales by region"
+    guid = guid_of(released(shop))
+    by_hand(shop, guid, title="From the dashboard")
+    configure(shop, SETTINGS)
+    released(shop)
+    assert held(shop, guid)["title"] == "Sales by region"
 
 
 @pytest.mark.parametrize("change", [{"branch": "other"}, {"directory": "elsewhere"}])
-def test_a_link_that_was_changed_by_hand_stops_a_deploy(workshop: Workshop, change: dict[str, str]) -> None:
+def test_a_link_that_was_changed_by_hand_stops_a_deploy(shop: Workshop, change: dict[str, str]) -> None:
     """A bundle would be made of another directory, or the next poll would take another branch."""
-    first = released(workshop)
+    first = released(shop)
     guid = guid_of(first)
-    call(workshop, "PATCH", f"v1/content/{guid}/repository", change)
-    noop = workshop.run("release")
+    call(shop, "PATCH", f"v1/content/{guid}/repository", change)
+    noop = shop.run("release")
     (field,) = change
     assert (noop.status, noop.report["result"]) == (0, "noop"), noop.said
     assert any(f"{field} is '{change[field]}' on the server" in note for note in noop.report["notes"])
-    version(workshop, 2)
-    writes = workshop.writes()
-    ran = workshop.run("release")
+    version(shop, 2)
+    writes = shop.writes()
+    ran = shop.run("release")
     assert (ran.status, ran.code) == (1, "CT807"), ran.said
     assert change[field] in ran.report["error"]["message"]
-    assert workshop.writes() == writes  # nothing was pushed either
-    assert link_of(workshop, guid)[field] == change[field]
-    forced = workshop.run("release", "--force")
+    assert shop.writes() == writes  # nothing was pushed either
+    assert link_of(shop, guid)[field] == change[field]
+    forced = shop.run("release", "--force")
     assert forced.status == 0, forced.said
-    assert link_of(workshop, guid)[field] == {"branch": "main", "directory": "."}[field]
-    assert workshop.page(forced.report["url"]) == "version 2"
+    assert link_of(shop, guid)[field] == {"branch": "main", "directory": "."}[field]
+    assert shop.page(forced.report["url"]) == "version 2"
 
 
-def test_a_branch_that_the_configuration_changes_is_no_drift(workshop: Workshop) -> None:
-    configure(workshop, 'branch = "main"\n')
-    guid = guid_of(released(workshop))
-    workshop.git("switch", "--quiet", "--create", "stable")
-    configure(workshop, 'branch = "stable"\n')
-    released(workshop)
-    assert link_of(workshop, guid)["branch"] == "stable"
+def test_a_branch_that_the_configuration_changes_is_no_drift(shop: Workshop) -> None:
+    configure(shop, 'branch = "main"\n')
+    guid = guid_of(released(shop))
+    shop.git("switch", "--quiet", "--create", "stable")
+    configure(shop, 'branch = "stable"\n')
+    released(shop)
+    assert link_of(shop, guid)["branch"] == "stable"
 
 
-def test_another_branch_without_a_word_in_the_configuration_stops(workshop: Workshop) -> None:
+def test_another_branch_without_a_word_in_the_configuration_stops(shop: Workshop) -> None:
     """The branch is HEAD's where none is configured: a release from a feature branch must not relink production."""
-    guid = guid_of(released(workshop))
-    workshop.git("switch", "--quiet", "--create", "feature")
-    version(workshop, 2)
-    ran = workshop.run("release")
+    guid = guid_of(released(shop))
+    shop.git("switch", "--quiet", "--create", "feature")
+    version(shop, 2)
+    ran = shop.run("release")
     assert (ran.status, ran.code) == (1, "CT807"), ran.said
     assert "branch is 'main' on the server, not 'feature'" in ran.report["error"]["message"]
-    assert link_of(workshop, guid)["branch"] == "main"
-    assert workshop.remote("refs/heads/feature") is None
+    assert link_of(shop, guid)["branch"] == "main"
+    assert shop.remote("refs/heads/feature") is None
 
 
 # environment variables ------------------------------------------------------------------------------------------------
@@ -174,118 +185,118 @@ def app(environ, start_response):
 """
 
 
-def test_variables_are_there_before_the_first_activation(workshop: Workshop) -> None:
+def test_variables_are_there_before_the_first_activation(app: Workshop) -> None:
     """The page demands the value: had it come late, the draft's visit would have failed."""
-    table = TABLE.replace('contains = "version"', 'contains = "version of blue"')
-    workshop.commit(app_py=SHOWING, test_app_py="", **{"pyproject.toml": table + 'env = ["COLOUR"]\n'})
-    workshop.environ["COLOUR"] = "blue"
-    ran = released(workshop)
+    table = app.table.replace('contains = "version"', 'contains = "version of blue"')
+    app.commit(app_py=SHOWING, test_app_py="", **{"pyproject.toml": table + 'env = ["COLOUR"]\n'})
+    app.environ["COLOUR"] = "blue"
+    ran = released(app)
     guid = guid_of(ran)
-    assert variables(workshop, guid) == ["COLOUR"]
+    assert variables(app, guid) == ["COLOUR"]
     # A no-op compares names: values are not to be had from the server, and a new one waits for the next deploy.
-    workshop.environ["COLOUR"] = "green"
-    writes = workshop.writes()
-    assert workshop.run("release").report["result"] == "noop"
-    assert workshop.writes() == writes
+    app.environ["COLOUR"] = "green"
+    writes = app.writes()
+    assert app.run("release").report["result"] == "noop"
+    assert app.writes() == writes
     table = table.replace("blue", "green")
-    workshop.commit(**{"pyproject.toml": table + 'env = ["COLOUR"]\n'})
-    assert workshop.page(released(workshop).report["url"]) == "version of green"
+    app.commit(**{"pyproject.toml": table + 'env = ["COLOUR"]\n'})
+    assert app.page(released(app).report["url"]) == "version of green"
 
 
-def test_a_variable_that_was_removed_by_hand_is_left_until_the_next_deploy(workshop: Workshop) -> None:
-    configure(workshop, 'env = ["COLOUR"]\n')
-    workshop.environ["COLOUR"] = "blue-as-the-sky"
-    guid = guid_of(released(workshop))
-    call(workshop, "PATCH", f"v1/content/{guid}/environment", [{"name": "COLOUR", "value": None}])
-    ran = workshop.run("release")
+def test_a_variable_that_was_removed_by_hand_is_left_until_the_next_deploy(shop: Workshop) -> None:
+    configure(shop, 'env = ["COLOUR"]\n')
+    shop.environ["COLOUR"] = "blue-as-the-sky"
+    guid = guid_of(released(shop))
+    call(shop, "PATCH", f"v1/content/{guid}/environment", [{"name": "COLOUR", "value": None}])
+    ran = shop.run("release")
     assert (ran.status, ran.report["result"]) == (0, "noop"), ran.said
     assert any("variable COLOUR is absent" in note for note in ran.report["notes"])
-    assert variables(workshop, guid) == []
-    deploying = released(workshop, 2)  # sends all that are declared
-    assert variables(workshop, guid) == ["COLOUR"]
+    assert variables(shop, guid) == []
+    deploying = released(shop, 2)  # sends all that are declared
+    assert variables(shop, guid) == ["COLOUR"]
     assert not any("COLOUR" in note for note in deploying.report["notes"])
     assert "blue-as-the-sky" not in ran.said + deploying.said
 
 
-def test_a_newly_declared_variable_is_sent(workshop: Workshop) -> None:
-    configure(workshop, 'env = ["COLOUR"]\n')
-    workshop.environ |= {"COLOUR": "blue", "SIZE": "large"}
-    guid = guid_of(released(workshop))
-    call(workshop, "PATCH", f"v1/content/{guid}/environment", [{"name": "EXTRA", "value": "by hand"}])
-    configure(workshop, 'env = ["COLOUR", "SIZE"]\n')
-    released(workshop)
-    assert variables(workshop, guid) == ["COLOUR", "EXTRA", "SIZE"]  # whose name is not ours to know stays
+def test_a_newly_declared_variable_is_sent(shop: Workshop) -> None:
+    configure(shop, 'env = ["COLOUR"]\n')
+    shop.environ |= {"COLOUR": "blue", "SIZE": "large"}
+    guid = guid_of(released(shop))
+    call(shop, "PATCH", f"v1/content/{guid}/environment", [{"name": "EXTRA", "value": "by hand"}])
+    configure(shop, 'env = ["COLOUR", "SIZE"]\n')
+    released(shop)
+    assert variables(shop, guid) == ["COLOUR", "EXTRA", "SIZE"]  # whose name is not ours to know stays
 
 
 # another bundle -------------------------------------------------------------------------------------------------------
 
 
-def test_a_bundle_that_was_activated_by_hand_meanwhile_is_left(workshop: Workshop) -> None:
-    first = released(workshop)
-    second = released(workshop, 2)
+def test_a_bundle_that_was_activated_by_hand_meanwhile_is_left(shop: Workshop) -> None:
+    first = released(shop)
+    second = released(shop, 2)
     guid = guid_of(first)
     next_second()
-    activate(workshop, guid, first.report["bundle"])
-    writes = workshop.writes()
-    ran = workshop.run("release")
+    activate(shop, guid, first.report["bundle"])
+    writes = shop.writes()
+    ran = shop.run("release")
     assert (ran.status, ran.code) == (1, "CT808"), ran.said
     message = ran.report["error"]["message"]
     assert f"bundle {first.report['bundle']} was activated after bundle {second.report['bundle']}" in message
     assert "version 2" in message or "Release" in message  # the subject of the commit that was left
-    assert workshop.writes() == writes
-    assert live_bundle(workshop, guid) == first.report["bundle"]
-    forced = workshop.run("release", "--force")
+    assert shop.writes() == writes
+    assert live_bundle(shop, guid) == first.report["bundle"]
+    forced = shop.run("release", "--force")
     assert forced.status == 0, forced.said
-    assert workshop.page(forced.report["url"]) == "version 2"
+    assert shop.page(forced.report["url"]) == "version 2"
     assert forced.report["bundle"] == second.report["bundle"]  # the bundle of this commit is there already
 
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["nobody else", "by hand"])
-def test_an_unfinished_release_goes_on_unless_somebody_has_decided_otherwise(workshop: Workshop, by_hand: bool) -> None:
-    first, _ = released(workshop), released(workshop, 2)
+def test_an_unfinished_release_goes_on_unless_somebody_has_decided_otherwise(shop: Workshop, by_hand: bool) -> None:
+    first, _ = released(shop), released(shop, 2)
     guid = guid_of(first)
-    version(workshop, 3)
+    version(shop, 3)
     fault = {"pattern": f"POST .*/{guid}/deploy", "status": 403, "offset": 1, "times": None}  # a draft, no activation
-    call(workshop, "POST", "__emulator__/fault", fault)
-    assert workshop.run("release").code == "CT704"
-    call(workshop, "DELETE", "__emulator__/fault")
+    call(shop, "POST", "__emulator__/fault", fault)
+    assert shop.run("release").code == "CT704"
+    call(shop, "DELETE", "__emulator__/fault")
     next_second()
     if by_hand:
-        activate(workshop, guid, first.report["bundle"])
-    ran = workshop.run("release")
+        activate(shop, guid, first.report["bundle"])
+    ran = shop.run("release")
     assert (ran.status, ran.code) == ((1, "CT808") if by_hand else (0, None)), ran.said
-    assert workshop.page(first.report["url"]) == ("version 1" if by_hand else "version 3")
+    assert shop.page(first.report["url"]) == ("version 1" if by_hand else "version 3")
 
 
-def test_a_run_that_went_back_by_itself_may_be_repeated(workshop: Workshop) -> None:
+def test_a_run_that_went_back_by_itself_may_be_repeated(shop: Workshop) -> None:
     """The live page was sick, and the bundle before it was activated again: that was us, and the cause may be gone."""
-    guid = guid_of(released(workshop))
-    version(workshop, 2)
+    guid = guid_of(released(shop))
+    version(shop, 2)
     live_page = {"pattern": f"GET /content/{guid}/$", "status": 500, "times": None}
-    call(workshop, "POST", "__emulator__/fault", live_page)
-    ran = workshop.run("release")
-    call(workshop, "DELETE", "__emulator__/fault")
+    call(shop, "POST", "__emulator__/fault", live_page)
+    ran = shop.run("release")
+    call(shop, "DELETE", "__emulator__/fault")
     assert (ran.status, ran.code) == (1, "CT801")
     assert "live again" in ran.report["error"]["message"]
-    assert workshop.page(released(workshop).report["url"]) == "version 2"
+    assert shop.page(released(shop).report["url"]) == "version 2"
 
 
-def test_a_fix_is_released_as_usual_after_that(workshop: Workshop) -> None:
-    first = released(workshop)
-    released(workshop, 2)
+def test_a_fix_is_released_as_usual_after_that(shop: Workshop) -> None:
+    first = released(shop)
+    released(shop, 2)
     next_second()
-    activate(workshop, guid_of(first), first.report["bundle"])
-    assert workshop.page(released(workshop, 3).report["url"]) == "version 3"
+    activate(shop, guid_of(first), first.report["bundle"])
+    assert shop.page(released(shop, 3).report["url"]) == "version 3"
 
 
-def test_going_back_by_git_is_no_drift(workshop: Workshop) -> None:
+def test_going_back_by_git_is_no_drift(shop: Workshop) -> None:
     """The tree of an older bundle ships again: that bundle was replaced by a release, not by hand."""
-    first = released(workshop)
-    released(workshop, 2)
+    first = released(shop)
+    released(shop, 2)
     next_second()
-    workshop.git("revert", "--no-edit", "HEAD~1" if "manifest" in workshop.git("log", "-1", "--stat") else "HEAD")
-    ran = released(workshop)
-    assert workshop.page(ran.report["url"]) == "version 1"
+    shop.git("revert", "--no-edit", "HEAD~1" if "manifest" in shop.git("log", "-1", "--stat") else "HEAD")
+    ran = released(shop)
+    assert shop.page(ran.report["url"]) == "version 1"
     assert ran.report["bundle"] != first.report["bundle"]
 
 
@@ -374,11 +385,11 @@ def test_a_rollback_of_this_clone_needs_no_clock() -> None:
     assert found is not None
 
 
-def test_unreadable_configurations_of_the_past_are_no_drift(workshop: Workshop, tmp_path: Path) -> None:
+def test_unreadable_configurations_of_the_past_are_no_drift(shop: Workshop, tmp_path: Path) -> None:
     """A commit whose pyproject.toml is broken must not stop today's release."""
-    configure(workshop, SETTINGS)
-    guid = guid_of(released(workshop))
-    workshop.commit("broken", **{"pyproject.toml": "[tool.connect-tasks\n"})
-    configure(workshop, SETTINGS.replace("Sales by region", "Sales"))
-    released(workshop)
-    assert held(workshop, guid)["title"] == "Sales"
+    configure(shop, SETTINGS)
+    guid = guid_of(released(shop))
+    shop.commit("broken", **{"pyproject.toml": "[tool.connect-tasks\n"})
+    configure(shop, SETTINGS.replace("Sales by region", "Sales"))
+    released(shop)
+    assert held(shop, guid)["title"] == "Sales"
