@@ -10,10 +10,16 @@ import pytest
 
 from connect_tasks.server.deployment_records import read_records, same_server
 
-from .conftest import TABLE, Workshop
+from .conftest import Workshop
 from .hands import call, guid_of, items, link_of, person, released, share, used_by
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
+
+
+@pytest.fixture
+def workshop(page: Workshop) -> Workshop:
+    """A page: an item is found by who made it, its name and its link, not by what is in it."""
+    return page
 
 
 def record(shop: Workshop, guid: str, *, server: str | None = None) -> None:
@@ -103,7 +109,7 @@ def test_an_item_that_we_may_not_change_is_an_error_that_names_its_owner(
     share(workshop, guid, bob, role="viewer")
     bobs = used_by(workshop, bob, tmp_path / "bob")
     if how == "guid":
-        bobs.commit(**{"pyproject.toml": TABLE + f'guid = "{guid}"\n'})
+        bobs.commit(**{"pyproject.toml": workshop.table + f'guid = "{guid}"\n'})
     if how == "record":
         record(bobs, guid)
     writes = workshop.writes()
@@ -176,7 +182,7 @@ def test_two_records_mean_the_item_that_is_linked_here(workshop: Workshop) -> No
 def test_an_item_with_uploaded_bundles_is_never_converted(workshop: Workshop, how: str) -> None:
     guid = uploaded_item(workshop, workshop.name if how == "name" else "uploaded-" + workshop.name[-6:])
     if how == "guid":
-        workshop.commit(**{"pyproject.toml": TABLE + f'guid = "{guid}"\n'})
+        workshop.commit(**{"pyproject.toml": workshop.table + f'guid = "{guid}"\n'})
     if how == "record":
         record(workshop, guid)
     ran = workshop.run("release")
@@ -205,7 +211,7 @@ def test_a_content_name_tells_two_targets_on_one_server_apart(workshop: Workshop
     targets = "".join(
         f'[tool.connect-tasks.targets.{target}]\ncontent_name = "{target}-{tail}"\n' for target in ("staging", "live")
     )
-    workshop.commit(**{"pyproject.toml": TABLE + targets})
+    workshop.commit(**{"pyproject.toml": workshop.table + targets})
     staging = workshop.run("release", "--target", "staging")
     record(workshop, guid_of(staging))  # of staging's item, and not for the other
     live = workshop.run("release", "--target", "live")

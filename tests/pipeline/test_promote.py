@@ -11,7 +11,7 @@ import pytest
 
 from connect_tasks.emulator import Running, running
 
-from .conftest import TABLE, Ran, Workshop, make_workshop
+from .conftest import Ran, Workshop, make_workshop
 from .hands import activate, call, guid_of, link_of, live_bundle, version
 
 #: What a person types; both servers know the same key.
@@ -26,9 +26,17 @@ def production(connect_server: Running, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def shop(connect_server: Running, production: Running, tmp_path: Path, private_home: Path) -> Workshop:
+def app_shop(connect_server: Running, production: Running, tmp_path: Path, private_home: Path) -> Workshop:
     """The remote is beside staging; production clones from there, as both would from a git host."""
     made = make_workshop(connect_server, tmp_path, "promoted")
+    configure(made, production)
+    return made
+
+
+@pytest.fixture
+def shop(connect_server: Running, production: Running, tmp_path: Path, private_home: Path) -> Workshop:
+    """The same with a page: two servers hold the same tree, whatever is in it."""
+    made = make_workshop(connect_server, tmp_path, "promoted", page=True)
     configure(made, production)
     return made
 
@@ -37,7 +45,7 @@ def configure(shop: Workshop, production: Running, *, at_production: str = "", a
     shop.commit(
         "targets",
         **{
-            "pyproject.toml": TABLE
+            "pyproject.toml": shop.table
             + f'[tool.connect-tasks.targets.staging]\nserver = "{shop.server.url}"\n{at_staging}'
             + f'[tool.connect-tasks.targets.production]\nserver = "{production.url}"\n{at_production}'
         },
@@ -57,29 +65,29 @@ def staged(shop: Workshop, number: int | None = None) -> Ran:
     return ran
 
 
-def test_what_is_live_on_staging_goes_live_on_production(shop: Workshop, production: Running) -> None:
-    source = staged(shop)
-    head, remote = shop.head, shop.remote()
-    ran = shop.run(*PROMOTE)
+def test_what_is_live_on_staging_goes_live_on_production(app_shop: Workshop, production: Running) -> None:
+    source = staged(app_shop)
+    head, remote = app_shop.head, app_shop.remote()
+    ran = app_shop.run(*PROMOTE)
     assert (ran.status, ran.report["result"]) == (0, "changed"), ran.said
     assert (ran.report["target"], ran.report["live_commit"]) == ("production", source.report["live_commit"])
     assert ran.report["url"].startswith(production.url)
-    there = at(shop, production)
+    there = at(app_shop, production)
     guid = guid_of(ran)
     (bundle,) = call(there, "GET", f"v1/content/{guid}/bundles")
     assert (bundle["active"], bundle["metadata"]["source_commit"]) == (True, head)
-    assert shop.page(source.report["url"]) == there.page(ran.report["url"]) == "version 1"
-    assert (shop.head, shop.remote()) == (head, remote)  # nothing was committed or pushed for it
+    assert app_shop.page(source.report["url"]) == there.page(ran.report["url"]) == "version 1"
+    assert (app_shop.head, app_shop.remote()) == (head, remote)  # nothing was committed or pushed for it
     assert link_of(there, guid)["polling"] is False
-    tree = shop.git("rev-parse", "HEAD:")[:10]
+    tree = app_shop.git("rev-parse", "HEAD:")[:10]
     proof = next(stage["detail"] for stage in ran.report["stages"] if stage["name"] == "proof")
     assert proof.count(f"tree {tree}") == 2
     assert not any("not promised" in note for note in ran.report["notes"])
     assert "test" not in [stage["name"] for stage in ran.report["stages"]]  # staging's release left the evidence
 
-    again = shop.run(*PROMOTE)
+    again = app_shop.run(*PROMOTE)
     assert (again.status, again.report["result"]) == (0, "noop"), again.said
-    assert shop.run("status").status == 0  # both targets
+    assert app_shop.run("status").status == 0  # both targets
 
 
 def test_then_production_goes_back_and_staging_stays(shop: Workshop, production: Running) -> None:
@@ -158,11 +166,11 @@ def test_a_target_that_is_missing_or_misspelt(shop: Workshop, arguments: tuple[s
     assert word in done.stdout + done.stderr
 
 
-def test_a_target_that_would_ship_other_files_is_told(shop: Workshop, production: Running) -> None:
+def test_a_target_that_would_ship_other_files_is_told(app_shop: Workshop, production: Running) -> None:
     """One commit has one manifest: with files of its own a target needs a branch of its own, and another release."""
-    configure(shop, production, at_production='exclude = ["test_*.py"]\n')
-    staged(shop)
-    ran = shop.run(*PROMOTE)
+    configure(app_shop, production, at_production='exclude = ["test_*.py"]\n')
+    staged(app_shop)
+    ran = app_shop.run(*PROMOTE)
     assert (ran.status, ran.code) == (1, "CT402"), ran.said
 
 
@@ -181,20 +189,20 @@ def test_branches_may_differ_as_long_as_the_tree_is_the_same(shop: Workshop, pro
     assert shop.head[:10] in proof
 
 
-def test_a_generated_branch_is_proved_by_its_trailer(shop: Workshop, production: Running) -> None:
+def test_a_generated_branch_is_proved_by_its_trailer(app_shop: Workshop, production: Running) -> None:
     """What production clones is filtered: its tree is another one, and the trailer names the commit it was made of."""
     exclude = 'exclude = ["test_*.py"]\n'
     branch = 'deploy_branch = "deploy/production"\n'
-    configure(shop, production, at_staging=exclude, at_production=exclude + branch)
-    head = staged(shop).report["live_commit"]
-    unpushed = shop.run(*PROMOTE)
+    configure(app_shop, production, at_staging=exclude, at_production=exclude + branch)
+    head = staged(app_shop).report["live_commit"]
+    unpushed = app_shop.run(*PROMOTE)
     assert (unpushed.status, unpushed.code) == (1, "CT805"), unpushed.said  # a promotion deploys, and pushes nothing
-    assert shop.run("push", "--target", "production").status == 0
-    ran = shop.run(*PROMOTE)
+    assert app_shop.run("push", "--target", "production").status == 0
+    ran = app_shop.run(*PROMOTE)
     assert ran.status == 0, ran.said
-    tip = shop.remote("refs/heads/deploy/production")
+    tip = app_shop.remote("refs/heads/deploy/production")
     assert ran.report["live_commit"] == tip
-    assert f"Source-Commit: {head}" in shop.git("show", "--no-patch", "--format=%B", str(tip))
+    assert f"Source-Commit: {head}" in app_shop.git("show", "--no-patch", "--format=%B", str(tip))
 
 
 def test_with_polling_the_report_says_what_is_not_promised(shop: Workshop, production: Running) -> None:

@@ -10,8 +10,14 @@ from connect_tasks.emulator import running
 from connect_tasks.server.live_state import Held, LiveState, Sync
 from connect_tasks.server.server_drift import Difference
 
-from .conftest import TABLE, Ran, Workshop, make_workshop
+from .conftest import Ran, Workshop, make_workshop
 from .hands import call, guid_of, released, version
+
+
+@pytest.fixture
+def shop(page: Workshop) -> Workshop:
+    """A page: what is in the work tree, on the remote and on the server is no matter of Python."""
+    return page
 
 
 def line(ran: Ran) -> str:
@@ -38,13 +44,13 @@ def test_in_sync_and_healthy(workshop: Workshop) -> None:
     assert workshop.writes() == writes
 
 
-def test_it_changes_nothing_here_either(workshop: Workshop) -> None:
-    released(workshop)
-    version(workshop, 2)
-    workshop.write("app.py", "# half done\n")
-    before = everything(workshop)
-    assert workshop.run("status").status == 2
-    assert everything(workshop) == before
+def test_it_changes_nothing_here_either(shop: Workshop) -> None:
+    released(shop)
+    version(shop, 2)
+    shop.write("index.html", "half done\n")
+    before = everything(shop)
+    assert shop.run("status").status == 2
+    assert everything(shop) == before
 
 
 def everything(shop: Workshop) -> dict[str, bytes]:
@@ -56,54 +62,53 @@ def everything(shop: Workshop) -> dict[str, bytes]:
     }
 
 
-def test_each_step_of_a_change_shows(workshop: Workshop) -> None:
-    assert workshop.run("status").report["state"]["sync"] == "not deployed"
-    first = released(workshop).report["live_commit"]
-    workshop.write("app.py", "# half done\n")
-    workshop.write("notes.txt", "mine\n")
-    ran = workshop.run("status")
+def test_each_step_of_a_change_shows(shop: Workshop) -> None:
+    assert shop.run("status").report["state"]["sync"] == "not deployed"
+    first = released(shop).report["live_commit"]
+    shop.write("index.html", "half done\n")
+    shop.write("notes.txt", "mine\n")
+    ran = shop.run("status")
     assert (ran.status, ran.report["state"]["sync"]) == (0, "in sync")  # uncommitted work is nobody's but its author's
     assert "work tree 1 changed and 1 untracked" in line(ran)
-    assert ran.report["state"]["work_tree"] == {"changed": ["app.py"], "untracked": ["notes.txt"]}
-    (workshop.root / "notes.txt").unlink()
+    assert ran.report["state"]["work_tree"] == {"changed": ["index.html"], "untracked": ["notes.txt"]}
+    (shop.root / "notes.txt").unlink()
 
-    second = version(workshop, 2)
-    ran = workshop.run("status")
+    second = version(shop, 2)
+    ran = shop.run("status")
     assert (ran.status, ran.code, ran.report["state"]["sync"]) == (2, "CT890", "pending")
     assert f"committed {second[:10]}, pushed {first[:10]} differs" in line(ran)
     assert f"live {first[:10]} differs" in line(ran)
     assert "nox -s release" in ran.report["error"]["hint"]
 
-    workshop.git("push", "--quiet", "origin", "main")
-    ran = workshop.run("status")
+    shop.git("push", "--quiet", "origin", "main")
+    ran = shop.run("status")
     assert f"pushed {second[:10]}, " in line(ran)
     assert ran.status == 2
-    released(workshop)
-    assert workshop.run("status").status == 0
+    released(shop)
+    assert shop.run("status").status == 0
 
 
-def test_other_apps_of_the_branch_change_nothing(workshop: Workshop) -> None:
+def test_other_apps_of_the_branch_change_nothing(shop: Workshop) -> None:
     """In sync is a matter of the app's tree, not of the commit."""
-    (workshop.root / "app").mkdir()
-    for name in ("app.py", "test_app.py", "requirements.in"):
-        workshop.git("mv", name, f"app/{name}")
-    workshop.commit(**{"pyproject.toml": TABLE + '[tool.connect-tasks.apps.sales]\npath = "app"\n'})
-    live = released(workshop).report["live_commit"]
-    workshop.commit("another app", **{"other/app.py": "# not ours\n"})
-    ran = workshop.run("status")
+    (shop.root / "app").mkdir()
+    shop.git("mv", "index.html", "app/index.html")
+    shop.commit(**{"pyproject.toml": shop.table + '[tool.connect-tasks.apps.sales]\npath = "app"\n'})
+    live = released(shop).report["live_commit"]
+    shop.commit("another app", **{"other/app.py": "# not ours\n"})
+    ran = shop.run("status")
     assert (ran.status, ran.report["state"]["sync"]) == (0, "in sync"), ran.said
     assert f"live {live[:10]} as bundle" in line(ran)
-    assert live != workshop.head
+    assert live != shop.head
 
 
-def test_drift_made_by_hand(workshop: Workshop) -> None:
-    workshop.commit(**{"pyproject.toml": TABLE + 'title = "Sales"\nenv = ["COLOUR"]\n'})
-    workshop.environ["COLOUR"] = "blue"
-    guid = guid_of(released(workshop))
-    call(workshop, "PATCH", f"v1/content/{guid}", {"title": "Renamed"})
-    call(workshop, "PATCH", f"v1/content/{guid}/repository", {"directory": "elsewhere", "polling": True})
-    call(workshop, "PUT", f"v1/content/{guid}/environment", [])
-    ran = workshop.run("status")
+def test_drift_made_by_hand(shop: Workshop) -> None:
+    shop.commit(**{"pyproject.toml": shop.table + 'title = "Sales"\nenv = ["COLOUR"]\n'})
+    shop.environ["COLOUR"] = "blue"
+    guid = guid_of(released(shop))
+    call(shop, "PATCH", f"v1/content/{guid}", {"title": "Renamed"})
+    call(shop, "PATCH", f"v1/content/{guid}/repository", {"directory": "elsewhere", "polling": True})
+    call(shop, "PUT", f"v1/content/{guid}/environment", [])
+    ran = shop.run("status")
     assert (ran.status, ran.code, ran.report["state"]["sync"]) == (2, "CT890", "drift"), ran.said
     told = " ".join(ran.report["state"]["differences"])
     for what in ("title is 'Renamed'", "directory is 'elsewhere'", "polling is True", "variable COLOUR is absent"):
@@ -112,25 +117,25 @@ def test_drift_made_by_hand(workshop: Workshop) -> None:
     assert "--force" in ran.report["error"]["hint"]
 
 
-def test_after_a_rollback(workshop: Workshop) -> None:
-    released(workshop)
-    second = released(workshop, 2)
-    assert workshop.run("rollback").status == 0
-    ran = workshop.run("status")
+def test_after_a_rollback(shop: Workshop) -> None:
+    released(shop)
+    second = released(shop, 2)
+    assert shop.run("rollback").status == 0
+    ran = shop.run("status")
     assert (ran.status, ran.report["state"]["sync"]) == (2, "rolled back")
     assert ran.report["state"]["left_behind"] == second.report["bundle"]
     assert "release -- --force" in ran.report["error"]["hint"]
 
 
-def test_live_but_unhealthy(workshop: Workshop) -> None:
-    guid = guid_of(released(workshop))
-    call(workshop, "POST", "__emulator__/fault", {"pattern": f"GET /content/{guid}/", "status": 500, "times": None})
+def test_live_but_unhealthy(shop: Workshop) -> None:
+    guid = guid_of(released(shop))
+    call(shop, "POST", "__emulator__/fault", {"pattern": f"GET /content/{guid}/", "status": 500, "times": None})
     try:
-        ran = workshop.run("status")
-        version(workshop, 2)
-        pending = workshop.run("status")
+        ran = shop.run("status")
+        version(shop, 2)
+        pending = shop.run("status")
     finally:
-        call(workshop, "DELETE", "__emulator__/fault")
+        call(shop, "DELETE", "__emulator__/fault")
     assert (ran.status, ran.code) == (3, "CT891"), ran.said
     assert (ran.report["state"]["sync"], ran.report["state"]["health"]) == ("in sync", "unhealthy")
     assert "status 500" in ran.report["error"]["message"]
@@ -147,8 +152,8 @@ def pushed(shop: Workshop, number: int) -> None:
 
 def test_wait_until_the_servers_polling_has_done_it(tmp_path: Path, private_home: Path) -> None:
     with running(tmp_path / "connect", options=["--faults", "--poll-interval", "0.5"]) as server:
-        shop = make_workshop(server, tmp_path, "polled")
-        shop.commit(**{"pyproject.toml": TABLE + "polling = true\n"})
+        shop = make_workshop(server, tmp_path, "polled", page=True)
+        shop.commit(**{"pyproject.toml": shop.table + "polling = true\n"})
         released(shop)
         pushed(shop, 2)
         ran = shop.run("status", "--wait", "100")
@@ -157,22 +162,22 @@ def test_wait_until_the_servers_polling_has_done_it(tmp_path: Path, private_home
         assert [stage["name"] for stage in ran.report["stages"]] == ["wait"]
 
 
-def test_wait_is_over_when_its_time_is(workshop: Workshop) -> None:
-    released(workshop)
-    pushed(workshop, 2)
-    ran = workshop.run("status", "--wait", "1.5")
+def test_wait_is_over_when_its_time_is(shop: Workshop) -> None:
+    released(shop)
+    pushed(shop, 2)
+    ran = shop.run("status", "--wait", "1.5")
     assert (ran.status, ran.report["state"]["sync"]) == (2, "pending")
 
 
-def test_a_server_that_is_away_for_a_moment_is_waited_for(workshop: Workshop) -> None:
-    released(workshop)
-    call(workshop, "POST", "__emulator__/fault", {"pattern": "GET /__api__/v1/user$", "reset": True, "times": 8})
-    assert workshop.run("status", "--wait", "60").status == 0
+def test_a_server_that_is_away_for_a_moment_is_waited_for(shop: Workshop) -> None:
+    released(shop)
+    call(shop, "POST", "__emulator__/fault", {"pattern": "GET /__api__/v1/user$", "reset": True, "times": 8})
+    assert shop.run("status", "--wait", "60").status == 0
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "soon", "inf", "nan"])
-def test_a_time_that_is_none(workshop: Workshop, wrong: str) -> None:
-    done = workshop.process("status", "--wait", wrong)
+def test_a_time_that_is_none(shop: Workshop, wrong: str) -> None:
+    done = shop.process("status", "--wait", wrong)
     assert done.returncode == 4
     assert "seconds" in done.stderr
 
@@ -185,7 +190,10 @@ def test_each_app_on_each_target(workshop: Workshop) -> None:
             workshop.write(f"{name}/{file}", (workshop.root / file).read_text())
     for file in ("app.py", "test_app.py", "requirements.in"):
         (workshop.root / file).unlink()
-    table = TABLE + '[tool.connect-tasks.apps.costs]\npath = "costs"\n[tool.connect-tasks.apps.sales]\npath = "sales"\n'
+    table = (
+        workshop.table
+        + '[tool.connect-tasks.apps.costs]\npath = "costs"\n[tool.connect-tasks.apps.sales]\npath = "sales"\n'
+    )
     for app, target in (("costs", "staging"), ("sales", "staging"), ("sales", "production")):
         table += f'[tool.connect-tasks.apps.{app}.targets.{target}]\ncontent_name = "{app}-{target}-{tail}"\n'
     workshop.commit(**{"pyproject.toml": table})
@@ -215,7 +223,9 @@ def test_each_app_on_each_target(workshop: Workshop) -> None:
 
 def test_with_a_generated_branch(workshop: Workshop) -> None:
     """Its commits hold other trees than HEAD: what counts is the commit that they were made from."""
-    workshop.commit(**{"pyproject.toml": TABLE + 'deploy_branch = "deploy/production"\nexclude = ["test_*.py"]\n'})
+    workshop.commit(
+        **{"pyproject.toml": workshop.table + 'deploy_branch = "deploy/production"\nexclude = ["test_*.py"]\n'}
+    )
     released(workshop)
     ran = workshop.run("status")
     assert (ran.status, ran.report["state"]["sync"]) == (0, "in sync"), ran.said
@@ -224,11 +234,11 @@ def test_with_a_generated_branch(workshop: Workshop) -> None:
     assert workshop.run("status").report["state"]["sync"] == "pending"
 
 
-def test_a_remote_that_is_away_is_said_and_no_obstacle(workshop: Workshop) -> None:
-    released(workshop)
-    workshop.commit(**{"pyproject.toml": (workshop.root / "pyproject.toml").read_text() + "# more\n"})
-    (workshop.server.git_root / f"{workshop.name}.git").rename(workshop.server.git_root / f"{workshop.name}.away")
-    ran = workshop.run("status")
+def test_a_remote_that_is_away_is_said_and_no_obstacle(shop: Workshop) -> None:
+    released(shop)
+    shop.commit(**{"pyproject.toml": (shop.root / "pyproject.toml").read_text() + "# more\n"})
+    (shop.server.git_root / f"{shop.name}.git").rename(shop.server.git_root / f"{shop.name}.away")
+    ran = shop.run("status")
     assert ran.status == 2
     assert "pushed -" in line(ran)
     assert ran.report["notes"]
