@@ -133,13 +133,19 @@ def test_a_slow_version_becomes_live(shop: Workshop, seconds: int) -> None:
     assert {status for status, _ in visitors.seen} == {200}
 
 
-def test_a_failing_task_leaves_the_old_bundle(shop: Workshop, tmp_path: Path) -> None:
-    """What installs here does not install there: only this computer has the wheel."""
-    first = shop.run("release")
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Packages that only this computer has."""
+    place = tmp_path_factory.mktemp("wheels")
     name, content = wheel("onlyhere", "1.0")
-    (tmp_path / "wheels").mkdir()
-    (tmp_path / "wheels" / name).write_bytes(content)
-    shop.environ["UV_FIND_LINKS"] = str(tmp_path / "wheels")
+    (place / name).write_bytes(content)
+    return place
+
+
+def test_a_failing_task_leaves_the_old_bundle(shop: Workshop, wheels: Path) -> None:
+    """What installs here does not install there."""
+    first = shop.run("release")
+    shop.environ["UV_FIND_LINKS"] = str(wheels)
     second = {"app_py": BARE_APP.replace("version 1", "version 2"), "test_app_py": ""}
     shop.commit(**second, **{"requirements.in": "onlyhere\n"})
     with Visitors(first.report["url"], shop.server.api_key) as visitors:

@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from .conftest import BARE_APP, BARE_TEST, Workshop
+from .conftest import BARE_APP, BARE_TEST, PAGE_TABLE, Workshop
 from .hands import call
 from .test_plan import state_of
 
 NAMES = ("desk", "lamp", "shop", "till")
-SHARED = '[tool.connect-tasks]\nmode = "flask"\nentrypoint = "app:app"\nverify = { contains = "version" }\n'
 
 
 def make_estate(workshop: Workshop, names: tuple[str, ...] = NAMES, *, more: str = "", each: str = "") -> Workshop:
-    """The workshop's one app replaced by several below apps/."""
-    for name in ("app.py", "test_app.py", "requirements.in"):
+    """The workshop's one app, or page, replaced by several below apps/."""
+    pages = is_page(workshop)
+    for name in ("index.html",) if pages else ("app.py", "test_app.py", "requirements.in"):
         (workshop.root / name).unlink()
     tables = (f'[tool.connect-tasks.apps.{name}]\npath = "apps/{name}"\n{each}' for name in names)
-    workshop.write("pyproject.toml", SHARED + more + "".join(tables))
+    workshop.write("pyproject.toml", workshop.table + more + "".join(tables))
     for name in names:
         change(workshop, name, 1)
-        workshop.write(f"apps/{name}/requirements.in", "")
+        if not pages:
+            workshop.write(f"apps/{name}/requirements.in", "")
     workshop.commit("the estate")
     workshop.git("push", "--quiet", "origin", "main")
     return workshop
 
 
+def is_page(workshop: Workshop) -> bool:
+    return workshop.table == PAGE_TABLE
+
+
 def change(workshop: Workshop, name: str, version: int) -> None:
+    if is_page(workshop):
+        workshop.write(f"apps/{name}/index.html", f"version {version} of {name}")
+        return
     workshop.write(f"apps/{name}/app.py", BARE_APP.replace("version 1", f"version {version} of {name}"))
     workshop.write(f"apps/{name}/test_app.py", BARE_TEST.replace("version 1", f"version {version} of {name}"))
 
@@ -43,6 +52,12 @@ def estate(workshop: Workshop) -> Workshop:
 @pytest.fixture
 def pair(workshop: Workshop) -> Workshop:
     return make_estate(workshop, NAMES[:2])
+
+
+@pytest.fixture
+def pages(page: Workshop) -> Workshop:
+    """Two pages: which of several has changed is no matter of Python."""
+    return make_estate(page, NAMES[:2])
 
 
 def results(report: dict) -> dict[str, str]:
@@ -128,11 +143,11 @@ def test_a_commit_each_and_still_one_push(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("commits", ["together", pytest.param("each", marks=pytest.mark.slow)])
-def test_a_lost_race_is_replayed_for_all_of_them(workshop: Workshop, tmp_path: Path, commits: str) -> None:
-    estate = make_estate(workshop, NAMES[:3], more=f'commits = "{commits}"\n')
+def test_a_lost_race_is_replayed_for_all_of_them(page: Workshop, tmp_path: Path, commits: str) -> None:
+    estate = make_estate(page, NAMES[:3], more=f'commits = "{commits}"\n')
     other = tmp_path / "other"
     subprocess.run(["git", "clone", "--quiet", estate.root, other], env=estate.environ, check=True)
-    rival = Workshop(root=other, server=estate.server, name=estate.name, environ=estate.environ)
+    rival = replace(estate, root=other)
     rival.git("remote", "set-url", "origin", estate.server.git_url(estate.name))
     rival.git("config", f"http.{estate.server.url}/.extraHeader", f"Authorization: Key {estate.server.api_key}")
     hook = estate.root / ".git" / "hooks" / "pre-push"
@@ -168,36 +183,36 @@ def test_a_plan_of_many_changes_nothing_and_names_those_that_changed(pair: Works
     assert (wrong.status, wrong.report["apps"][0]["error"]["code"]) == (4, "CT100")
 
 
-def test_the_matrix_holds_what_changed_and_nothing_else(pair: Workshop) -> None:
-    empty = [pair.process("plan", "--matrix", form) for form in ("github", "gitlab", "json")]
+def test_the_matrix_holds_what_changed_and_nothing_else(pages: Workshop) -> None:
+    empty = [pages.process("plan", "--matrix", form) for form in ("github", "gitlab", "json")]
     assert [done.returncode for done in empty] == [0, 0, 0], empty[0].stderr
     assert [row["app"] for row in json.loads(empty[0].stdout)["include"]] == ["desk", "lamp"]
-    assert pair.run("release").status == 0
-    change(pair, "lamp", 2)
-    pair.commit("version 2")
-    github, gitlab, plain = (pair.process("plan", "--matrix", form) for form in ("github", "gitlab", "json"))
+    assert pages.run("release").status == 0
+    change(pages, "lamp", 2)
+    pages.commit("version 2")
+    github, gitlab, plain = (pages.process("plan", "--matrix", form) for form in ("github", "gitlab", "json"))
     assert json.loads(github.stdout) == {"include": [{"app": "lamp", "path": "apps/lamp", "target": ""}]}
     jobs = json.loads(gitlab.stdout)
     assert jobs["release lamp"] == {"extends": ".connect-tasks", "variables": {"CONNECT_TASKS_APP": "lamp"}}
     (row,) = json.loads(plain.stdout)
     assert row["because"].startswith("the app changed since ")
-    assert pair.run("release").status == 0
-    assert json.loads(pair.process("plan", "--matrix", "github").stdout) == {"include": []}
+    assert pages.run("release").status == 0
+    assert json.loads(pages.process("plan", "--matrix", "github").stdout) == {"include": []}
 
 
-def test_a_fresh_clone_without_records_knows_what_is_live(pair: Workshop, tmp_path: Path) -> None:
+def test_a_fresh_clone_without_records_knows_what_is_live(pages: Workshop, tmp_path: Path) -> None:
     """As each CI job is: no journal, no record, `fetch-depth: 1`, HEAD detached."""
-    assert pair.run("release").status == 0
-    url = pair.server.git_url(pair.name)
-    header = f"http.{pair.server.url}/.extraHeader=Authorization: Key {pair.server.api_key}"
+    assert pages.run("release").status == 0
+    url = pages.server.git_url(pages.name)
+    header = f"http.{pages.server.url}/.extraHeader=Authorization: Key {pages.server.api_key}"
     job = tmp_path / "job"
     clone = ["git", "-c", header, "clone", "--quiet", "--depth", "1", "--branch", "main", url, str(job)]
-    subprocess.run(clone, env=pair.environ, check=True)
-    fresh = Workshop(root=job, server=pair.server, name=pair.name, environ={**pair.environ, "CI": "true"})
-    fresh.git("config", f"http.{pair.server.url}/.extraHeader", f"Authorization: Key {pair.server.api_key}")
-    seen = len(fetched(pair))
+    subprocess.run(clone, env=pages.environ, check=True)
+    fresh = replace(pages, root=job, environ={**pages.environ, "CI": "true"})
+    fresh.git("config", f"http.{pages.server.url}/.extraHeader", f"Authorization: Key {pages.server.api_key}")
+    seen = len(fetched(pages))
     assert results(fresh.run("release").report) == {"desk": "noop", "lamp": "noop"}
-    api = [call for call in fetched(pair)[seen:] if "/__api__/" in call]
+    api = [call for call in fetched(pages)[seen:] if "/__api__/" in call]
     assert api == ["GET /__api__/v1/user", "GET /__api__/v1/content"]  # the cache knows the bundles' commits
     for name in ("pyproject.toml",):
         text = (job / name).read_text()
@@ -206,8 +221,8 @@ def test_a_fresh_clone_without_records_knows_what_is_live(pair: Workshop, tmp_pa
     assert [row["app"] for row in json.loads(fresh.process("plan", "--matrix", "json").stdout)] == ["lamp"]
 
 
-def test_a_shared_path_brings_its_apps_along(workshop: Workshop) -> None:
-    estate = make_estate(workshop, NAMES[:2], more='shared = ["common"]\n')
+def test_a_shared_path_brings_its_apps_along(page: Workshop) -> None:
+    estate = make_estate(page, NAMES[:2], more='shared = ["common"]\n')
     assert estate.run("release").status == 0
     estate.write("common/base.txt", "1\n")
     estate.commit("shared")
@@ -235,37 +250,37 @@ def test_a_hook_that_rewrites_pins_sends_each_app_by_itself(workshop: Workshop) 
         assert "# ours" in estate.git("show", f"origin/main:apps/{name}/requirements.txt")
 
 
-def test_an_unreachable_server_is_said_once(pair: Workshop) -> None:
-    pair.environ["CONNECT_SERVER"] = "http://127.0.0.1:1"
-    ran = pair.run("release")
+def test_an_unreachable_server_is_said_once(pages: Workshop) -> None:
+    pages.environ["CONNECT_SERVER"] = "http://127.0.0.1:1"
+    ran = pages.run("release")
     assert ran.status not in {0, 2}
     assert {one["error"]["code"] for one in ran.report["apps"]} == {"CT702"}
     assert ran.said.count("CT702: ") == 1
 
 
-def test_what_the_list_shows_of_drift_is_seen(pair: Workshop) -> None:
+def test_what_the_list_shows_of_drift_is_seen(pages: Workshop) -> None:
     """Settings and the item's own path, in the same two calls; link and variables cost a call for each app."""
-    own = f"v-{pair.name[-6:]}"
-    pair.write(
-        "pyproject.toml", (pair.root / "pyproject.toml").read_text() + f'title = "The lamp"\nvanity = "/{own}/"\n'
+    own = f"v-{pages.name[-6:]}"
+    pages.write(
+        "pyproject.toml", (pages.root / "pyproject.toml").read_text() + f'title = "The lamp"\nvanity = "/{own}/"\n'
     )
-    pair.commit("lamp has a title and a path")
-    first = pair.run("release")
+    pages.commit("lamp has a title and a path")
+    first = pages.run("release")
     assert first.status == 0, first.said
-    assert json.loads(pair.process("plan", "--matrix", "json").stdout) == []
+    assert json.loads(pages.process("plan", "--matrix", "json").stdout) == []
     guid = first.report["apps"][1]["url"].rstrip("/").rsplit("/", 1)[-1]
-    call(pair, "PUT", f"v1/content/{guid}/vanity", {"path": f"/{own}-moved/"})
-    seen = len(fetched(pair))
-    (row,) = json.loads(pair.process("plan", "--matrix", "json").stdout)
+    call(pages, "PUT", f"v1/content/{guid}/vanity", {"path": f"/{own}-moved/"})
+    seen = len(fetched(pages))
+    (row,) = json.loads(pages.process("plan", "--matrix", "json").stdout)
     assert (row["app"], row["because"]) == ("lamp", "vanity on the server is not as declared")
-    api = [one for one in fetched(pair)[seen:] if "/__api__/" in one]
+    api = [one for one in fetched(pages)[seen:] if "/__api__/" in one]
     assert api == ["GET /__api__/v1/user", "GET /__api__/v1/content"]
 
 
-def test_tables_beside_the_apps_are_found(workshop: Workshop) -> None:
+def test_tables_beside_the_apps_are_found(page: Workshop) -> None:
     """No list of apps anywhere: each has a table of its own, and what stands in the root's is shared."""
-    estate = make_estate(workshop, NAMES[:2])
-    estate.write("pyproject.toml", SHARED)
+    estate = make_estate(page, NAMES[:2])
+    estate.write("pyproject.toml", estate.table)
     for name in NAMES[:2]:
         estate.write(f"apps/{name}/pyproject.toml", f'[tool.connect-tasks]\ntitle = "The {name}"\n')
     estate.write("docs/pyproject.toml", '[project]\nname = "docs"\n')
@@ -278,7 +293,7 @@ def test_tables_beside_the_apps_are_found(workshop: Workshop) -> None:
     assert again == {"desk": "noop", "lamp": "noop"}
     for record in (estate.root / ".git/connect-tasks/released").iterdir():
         record.unlink()  # as in another clone
-    estate.write("pyproject.toml", SHARED + "\n[tool.other]\nkey = 1\n")
+    estate.write("pyproject.toml", estate.table + "\n[tool.other]\nkey = 1\n")
     estate.commit("not for them")
     assert json.loads(estate.process("plan", "--matrix", "json").stdout) == []
     guid = first.report["apps"][1]["url"].rstrip("/").rsplit("/", 1)[-1]

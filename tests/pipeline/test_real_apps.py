@@ -35,7 +35,9 @@ FASTAPI = (
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("case", [FLASKR, FASTAPI], ids=["flaskr", "fastapi"])
+@pytest.mark.parametrize(
+    "case", [pytest.param(FLASKR, id="flaskr"), pytest.param(FASTAPI, id="fastapi", marks=pytest.mark.slow)]
+)
 def test_a_strangers_app_is_rehearsed(
     case: tuple[str, str, list[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
