@@ -89,9 +89,11 @@ def module_name(path: str) -> str:
 def module_file(entrypoint: str, paths: Container[str]) -> str | None:
     """The file among `paths` that holds an entrypoint's module, `pkg.web:app`; scripts are spelled `app.py` too."""
     module = entrypoint.partition(":")[0]
-    stem = module.removesuffix(".py").replace(".", "/") if "/" not in module else module.removesuffix(".py")
-    found = (path for path in (f"{stem}.py", f"{stem}/__init__.py") if stem and path in paths)
-    return next(found, None)
+    script = module.removesuffix(".py")
+    # `web.py` is a script, or else the module `py` of a package `web`.
+    stems = (script,) if "/" in module else (script.replace(".", "/"), module.replace(".", "/"))
+    named = (path for stem in stems if stem for path in (f"{stem}.py", f"{stem}/__init__.py"))
+    return next((path for path in named if path in paths), None)
 
 
 def express_entrypoint(entrypoint: str, sources: Mapping[str, str | bytes]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connect_tasks.configuration.app_mode import MODES, AppMode, find_mode
@@ -146,6 +146,7 @@ def test_express_files_are_escaped_as_rsconnect_does(name: str) -> None:
 
 
 @given(st.lists(st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True), min_size=1, max_size=4))
+@example(["web", "py"])
 def test_modules_and_files_are_two_names_of_one_thing(parts: list[str]) -> None:
     for path in ("/".join(parts) + ".py", "/".join(parts) + "/__init__.py"):
         assert module_file(f"{module_name(path)}:app", {path}) in (path, None if parts[-1] == "__init__" else path)
