@@ -7,6 +7,7 @@ survives any death of the process (not a power cut, for which a rehearsal server
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, fields
@@ -17,6 +18,9 @@ from connect_tasks.emulator.records import KINDS, Record
 from connect_tasks.emulator.state import State
 
 SCHEMA: Final = 1
+#: Where the numbers of a new directory may begin: who remembers what was said at this address (our client knows which
+#: commit a bundle was made of) shall not take a new server's bundles for those of one that is gone.
+BEGINNINGS: Final = 10_000
 
 
 class DataDirectoryRefused(Exception):
@@ -55,7 +59,7 @@ class Store:
         self._db.execute(f"PRAGMA user_version = {SCHEMA}")
         self._db.execute("COMMIT")
         (used,) = self._db.execute("SELECT max(used) FROM numbers").fetchone()
-        self._used: int = used or 100
+        self._used: int = used or 100 * (1 + secrets.randbelow(BEGINNINGS))
         self.state.apply([_decoded(kind, body) for kind, body in self._db.execute("SELECT kind, body FROM records")])
 
     def number(self) -> str:
