@@ -63,31 +63,41 @@ class HeadStart:
     def run_of(self, candidate: Candidate, tests: TestPlan) -> TestRun | None:
         """The run of these tests on this candidate, once it is over; None if it is another that was begun, which is
         ended then. Raises what the run raised."""
-        if self.testing is None or self.describing is None:
+        if self.testing is None:
             return None
-        described, mine = self.describing.result()
-        if (described.tree_id, mine) != (candidate.tree_id, tests):
+        if self._tested() != (candidate.tree_id, tests):
             self.testing.end()
             return None
         self.wanted.set()
         return self.testing.result()
+
+    def _tested(self) -> tuple[str, TestPlan] | None:
+        """What the tests that have begun are of, None where that could not be made out."""
+        if self.describing is not None:
+            with suppress(Problem):
+                described, tests = self.describing.result()
+                return described.tree_id, tests
+        return None
 
 
 @contextmanager
 def head_start(app: App, world: World) -> Iterator[HeadStart]:
     """Freeze and test what most likely ships while the block goes on; whatever nobody has waited for at its end is
     ended. What is wrong is found again, and told, by the stage whose business it is."""
+    over = threading.Event()
     with ExitStack() as going:
         ahead = HeadStart()
-        with suppress(Problem):
+        with suppress(Problem), process.stoppable(over):
             ahead = _begin(app, replace(world, scratch=world.place("ahead")), going)
-        yield ahead
+        try:
+            yield ahead
+        finally:
+            over.set()  # for all of it at once: each program has a grace
 
 
 def _begin(app: App, world: World, going: ExitStack) -> HeadStart:
     """What is begun ends with `going`. `world`: with a scratch of its own, which is removed when all is over."""
-    hooks, options = dict(app.hooks), world.options
-    if options.upgrade or "before_freeze" in hooks:
+    if world.options.upgrade:
         return HeadStart()
     tracking = f"refs/remotes/{app.remote}/{app.deploy_branch}"
     now = take_candidate(world.git, app, pinned_at=world.git.resolve(tracking) if app.deploy_branch else None)
@@ -104,7 +114,7 @@ def _begin(app: App, world: World, going: ExitStack) -> HeadStart:
             frozen.prove()
 
         ahead = replace(ahead, freezing=freezing, proving=going.enter_context(begun(prove)))
-    if options.no_test is None and "before_test" not in hooks:
+    if world.options.no_test is None and "before_test" not in dict(app.hooks):  # which may start what they need
         ahead = _begin_tests(app, world, ahead, now, python, tools, tree, going)
     going.enter_context(begun(lambda: _tidy(ahead, world.scratch)))
     return ahead
