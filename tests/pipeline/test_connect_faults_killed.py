@@ -115,8 +115,8 @@ def test_when_the_bundle_is_asked_for(shop_on: Callable[[str], Workshop], way: s
 def test_while_the_task_runs(shop_on: Callable[[str], Workshop], way: str) -> None:
     """The server's fetch takes a while: the task is still running when we come again, and is adopted."""
     shop = shop_on(way)
-    fetch = f"GET /git/{shop.name}.*git-upload-pack"  # ours comes first
-    call(shop, "POST", "__emulator__/fault", {"pattern": fetch, "offset": 1, "delay": 3.0, "times": None})
+    fetch = f"GET /git/{shop.name}.*git-upload-pack"  # the server's: we have what we would fetch
+    call(shop, "POST", "__emulator__/fault", {"pattern": fetch, "delay": 3.0, "times": None})
     said = killed_release(shop, pattern="GET .*/v1/tasks/", offset=1)
     assert "Fetching git repo" in said
     made = posts(shop).count("bundle" if way == "commit" else "deploy")
