@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 import connect_tasks
 
@@ -119,7 +120,12 @@ def bench_check(session: nox.Session) -> None:
     """Fail where a ratio has become half as much again as in docs/speed.json: a short form of the quick benchmarks."""
     session.install("-e", ".[emulator]", "--group", "test")
     short = (("listing", "5"), ("standstill", "5"), ("git_overhead", "5"), ("releasing", "1"))
-    _measure(session, *([f"benchmarks/{name}.py", rounds] for name, rounds in short), then="check")
+    benchmarks = [[f"benchmarks/{name}.py", rounds] for name, rounds in short]
+    try:
+        _measure(session, *benchmarks, then="check")
+    except CommandFailed:
+        session.log("once more: a shared machine is busy for a while, a regression is there each time")
+        _measure(session, *benchmarks, then="check")
 
 
 def _measure(session: nox.Session, *benchmarks: Sequence[str], then: str) -> None:

@@ -90,13 +90,14 @@ class GitObjects(GitCalls):
 
     def checksums(self, oids: Iterable[str]) -> dict[str, str]:
         """The md5 of blobs as git stores them, by id, in one call at most; no large blob is held in memory."""
-        wanted = list(dict.fromkeys(oids))
-        for oid, chunks in self._blobs(oid for oid in wanted if oid not in self._checksums):
+        wanted, known, made = list(dict.fromkeys(oids)), self._checksums, {}
+        for oid, chunks in self._blobs([oid for oid in wanted if oid not in known] if known else wanted):
             digest = hashlib.md5(usedforsecurity=False)  # what Connect's manifest asks for
             for chunk in chunks:
                 digest.update(chunk)
-            self._checksums[oid] = digest.hexdigest()
-        return {oid: self._checksums[oid] for oid in wanted}
+            made[oid] = digest.hexdigest()
+        known.update(made)
+        return made if len(made) == len(wanted) else {oid: known[oid] for oid in wanted}
 
     def _blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, Iterable[bytes]]]:
         """(id, content in chunks) of each blob. The content is to be read before the next one is asked for."""
