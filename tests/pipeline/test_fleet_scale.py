@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from connect_tasks.emulator import running
 
 from ..estate import change_app, make_estate, seed_server
@@ -103,7 +101,6 @@ def test_the_state_of_many(tmp_path: Path, private_home: Path) -> None:
         assert workshop.run("status", "--app", "app001").report["state"]["health"] == "unhealthy"
 
 
-@pytest.mark.slow
 def test_five_hundred_apps(tmp_path: Path, private_home: Path) -> None:
     """11,500 files: plan, check, release of what changed, each under 300 MB."""
     with seeded(tmp_path / "estate", private_home, 500, files=23) as workshop:
@@ -135,7 +132,6 @@ def test_five_hundred_apps(tmp_path: Path, private_home: Path) -> None:
         assert workshop.page(live["app499"]["url"]) == "version 2 of app499"
 
 
-@pytest.mark.slow
 def test_a_fan_out_lands_every_share(workshop: Workshop, tmp_path: Path) -> None:
     """The printed matrix, split over three clones that release at the same time into one branch, as CI jobs do."""
     names = tuple(f"app{number}" for number in range(6))
