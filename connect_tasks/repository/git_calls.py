@@ -87,6 +87,8 @@ class GitCalls:
         try:
             from git import Repo
         except ImportError as error:
+            if isinstance(error.__cause__, OSError):  # the import starts git, for which there may be no room
+                raise error.__cause__ from None
             raise CommandMissing("git is not installed", hint="install git 2.30 or later") from error
         repo = Repo(self.git_dir if self.located else self.root, expand_vars=False)
         repo.git.update_environment(**self._environ_to_read)
