@@ -25,10 +25,12 @@ from ..packages.environment import Frozen
 from ..packages.test_tools import TestTools
 from ..repository.tree import MANIFEST, REQUIREMENTS
 from ..world import World
-from .app_tests import NO_TOOLS, TestPlan, TestRun, environment_maker, plan_tests, prepare_tests, run_tests, tools_of
+from .app_tests import TestRun, run_tests
 from .crew import Begun, begun
 from .preparation import Python, find_python, freeze_candidate, refresh_manifest
 from .shipped_tree import shipped_tree
+from .test_plan import TestPlan, plan_tests
+from .test_stands import NO_TOOLS, environment_maker, prepare_tests, tools_of
 
 Done = TypeVar("Done")
 #: Seconds that tests get to begin before we go on: what is imported then would keep the threads that start them from

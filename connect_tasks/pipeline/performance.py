@@ -35,13 +35,15 @@ from .actions import (
     RunTests,
     Shipment,
 )
-from .app_tests import TestPlan, TestRun, judge, prepare_tests, run_tests
+from .app_tests import TestRun, judge, run_tests
 from .configuration_history import at_hand
 from .deployment import Deployment
 from .preparation import Python
 from .release_journal import Journal
 from .server_performance import perform_on_server
 from .stage_hooks import hooked
+from .test_plan import TestPlan
+from .test_stands import prepare_tests
 
 #: Seconds that we wait for another run of ours in the same repository, or on the same content.
 LOCK_PATIENCE = 60.0

@@ -19,9 +19,9 @@ from .actions import (
     PushSideBranch,
     RunTests,
 )
-from .app_tests import TestPlan
 from .deploy_plan import plan_deployment, plan_polling
 from .release_facts import Facts
+from .test_plan import TestPlan
 
 
 @dataclass(frozen=True, kw_only=True)

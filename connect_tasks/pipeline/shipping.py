@@ -18,7 +18,6 @@ from ..server.connect import RepositorySettings
 from ..server.server_drift import VARIABLE
 from ..world import World
 from .actions import Action, SendVariables, Shipment
-from .app_tests import TestPlan, plan_tests
 from .bundle_commits import BundleCommits
 from .performance import Performance, RunAhead, journal_of, note_shipment, perform
 from .release_facts import Facts, is_live
@@ -26,6 +25,7 @@ from .release_plan import Decided, plan_release
 from .shipped_tree import shipped_tree
 from .standstill import Record, digest_of, keep_record, link_of, shared_at
 from .takeover import refuse_another_bundle, refuse_other_link
+from .test_plan import TestPlan, plan_tests
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..configuration import App
 from ..content.candidate import take_candidate
 from ..outcome import Report, Result
-from ..pipeline.app_tests import judge, plan_tests, prepare_tests, run_tests
+from ..pipeline.app_tests import judge, run_tests
 from ..pipeline.preparation import find_python
+from ..pipeline.test_plan import plan_tests
+from ..pipeline.test_stands import prepare_tests
 from ..world import World
 
 
