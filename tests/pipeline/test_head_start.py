@@ -115,14 +115,14 @@ def test_an_import_that_fails_is_told_by_the_test_stage(workshop: Workshop, begu
 
 
 def test_a_command_before_the_tests_comes_before_them(workshop: Workshop, begun: Path, tmp_path: Path) -> None:
-    """It may start what they need: so they are not begun ahead."""
+    """It may start what they need: so they are not begun ahead. It takes longer than they would."""
     begun.write_text("0\n")
     made = tmp_path / "made-by-the-hook"
     workshop.commit(
         test_app_py=f"import os\n\n\ndef test_app():\n    assert os.path.exists({str(made)!r})\n",
         **{
             "pyproject.toml": (workshop.root / "pyproject.toml").read_text()
-            + f'hooks = {{ before_test = ["touch {made}"] }}\n'
+            + f'hooks = {{ before_test = ["sleep 3", "touch {made}"] }}\n'
         },
     )
     ran = workshop.run("release")
