@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -48,11 +49,12 @@ def app_files(version: str = "one") -> dict[str, str]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children, and so on."""
+    """Children, their children, and so on: those that have not ended while we look."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += [int(child), *descendants(int(child))]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in task.read_text().split():
+                found += [int(child), *descendants(int(child))]
     return found
 
 

@@ -64,7 +64,8 @@ def test_it_does_not_wait_for_those_who_wait_for_a_task(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
         api = Api(server.url, server.api_key)
         guid = api.made("POST", "v1/content", {})["guid"]
-        slow = "import time; time.sleep(60)"  # a source distribution that takes its time
+        begun = tmp_path / "begun"  # a source distribution that takes its time
+        slow = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(60)"
         files = {**app_files(), "requirements.txt": "./package\n", "package/setup.py": slow}
         source = make_source(api, tmp_path / "source", "slow")
         source.commit(files)
@@ -73,7 +74,7 @@ def test_it_does_not_wait_for_those_who_wait_for_a_task(tmp_path: Path) -> None:
         answers: list[dict[str, Any]] = []
         waiting = threading.Thread(target=lambda: answers.append(api.made("GET", f"v1/tasks/{task}?wait=20")))
         waiting.start()
-        while not any("Creating environment" in line for line in api.made("GET", f"v1/tasks/{task}")["output"]):
+        while not begun.exists():
             time.sleep(0.05)
         builders = descendants(server.pid)
         os.kill(server.pid, signal.SIGTERM)
