@@ -10,20 +10,22 @@ from pathlib import Path
 
 from ..errors import RequirementsConflict
 from . import requirements_file, virtualenvs
+from .environment_templates import Template, key_of
 from .index_settings import index_settings
 from .interpreters import Interpreter
 from .test_tools import TestTools
 from .uv_door import Uv
 
 #: A change of how templates are made makes all the old ones strangers.
-_RECIPE = "1"
+_RECIPE = "2"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestEnvironment:
     """Where the app's tests run: `python` has the pins, `tools_python` the test tools too.
 
-    They are the same, unless the tools do not fit beside the pins; then `note` says so.
+    They are the same, unless the tools do not fit beside the pins; then `note` says so. `templates`: what they are
+    copies of.
     """
 
     __test__ = False  # the name is the field's; pytest must not collect it
@@ -31,6 +33,7 @@ class TestEnvironment:
     python: Path
     tools_python: Path
     note: str | None = None
+    templates: tuple[Template, ...] = ()
 
 
 def test_environment(
@@ -43,12 +46,10 @@ def test_environment(
     environ: Mapping[str, str],
     directory: Path | None = None,  # noqa: PT028  # no test: the name is the field's
     offline: bool = False,  # noqa: PT028  # same
-    link: bool = True,  # noqa: PT028  # same
 ) -> TestEnvironment:
     """A private copy, in `scratch`, of the environment for these pins and tools; made once, kept in `cache`.
 
-    `directory` is the app's, for relative paths and uv's project settings. `link` False copies instead of
-    hard-linking, for tests that write into installed files. Raises `ResolutionFailed`.
+    `directory` is the app's, for relative paths and uv's project settings. Raises `ResolutionFailed`.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     home = directory or scratch
@@ -59,28 +60,31 @@ def test_environment(
     pins.write_text(requirements_file.anchored(text, home), encoding="utf-8")
     wanted.write_text("".join(f"{line}\n" for line in tools.lines), encoding="utf-8")
 
-    def copy(name: str, parts: Mapping[Path, tuple[str, ...]]) -> Path:
+    def template(parts: Mapping[Path, tuple[str, ...]]) -> Template:
         arguments = [argument for file, lines in parts.items() if lines for argument in ("-r", file)]
-        key = virtualenvs.key_of(
-            _RECIPE, *_computer(interpreter), settings.place, *(repr(lines) for lines in parts.values())
-        )
-        return virtualenvs.copy_of(key, cache, scratch / name, _builder(interpreter, uv, arguments), link=link)
+        key = key_of(_RECIPE, *_computer(interpreter), settings.place, *(repr(lines) for lines in parts.values()))
+        return Template(key=key, cache=cache, build=_builder(interpreter, uv, arguments))
 
     app_part = {pins: tuple(line.text for line in requirements_file.parse(text))}
     tools_part = {wanted: tools.lines}
+    together = template(app_part | tools_part)
     try:
-        python = virtualenvs.python_of(copy("tests", app_part | tools_part))
+        python = virtualenvs.python_of(together.copy(scratch / "tests"))
     except RequirementsConflict as conflict:
-        app = copy("app", app_part)  # raises by itself where the pins are at fault, not the tools
-        own = copy("tests", tools_part)
+        apart = template(app_part), template(tools_part)
+        app = apart[0].copy(scratch / "app")  # raises by itself where the pins are at fault, not the tools
+        own = apart[1].copy(scratch / "tests")
         # At the end of the path: the tools keep what they need, everything else comes from the app's pins.
         packages = virtualenvs.site_packages(app, interpreter)
         (virtualenvs.site_packages(own, interpreter) / "zz_app_environment.pth").write_text(f"{packages}\n")
-        note = (
-            f"the test tools do not fit beside the pins and run from an environment of their own ({conflict.message})"
+        return TestEnvironment(
+            python=virtualenvs.python_of(app),
+            tools_python=virtualenvs.python_of(own),
+            note="the test tools do not fit beside the pins and run from an environment of their own "
+            f"({conflict.message})",
+            templates=apart,
         )
-        return TestEnvironment(python=virtualenvs.python_of(app), tools_python=virtualenvs.python_of(own), note=note)
-    return TestEnvironment(python=python, tools_python=python)
+    return TestEnvironment(python=python, tools_python=python, templates=(together,))
 
 
 test_environment.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it

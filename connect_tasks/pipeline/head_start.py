@@ -21,7 +21,7 @@ from .. import process
 from ..configuration import App
 from ..content.candidate import Candidate, export, take_candidate
 from ..errors import Problem
-from ..packages.environment import Frozen
+from ..packages.environment import Frozen, TestEnvironment
 from ..packages.test_tools import TestTools
 from ..repository.tree import MANIFEST, REQUIREMENTS
 from ..world import World
@@ -53,6 +53,7 @@ class HeadStart:
     proving: Begun[None] | None = None
     describing: Begun[tuple[Candidate, TestPlan]] | None = None
     testing: Begun[TestRun | None] | None = None
+    making: tuple[Begun[TestEnvironment], ...] = ()
     wanted: threading.Event = field(default_factory=threading.Event)
 
     def freeze(self, app: App, world: World, candidate: Candidate, python: Python) -> tuple[Candidate, Frozen]:
@@ -165,13 +166,18 @@ def _begin_tests(
     making = {each: begin(partial(lambda each: maker.result()(each, tree), each)) for each in (NO_TOOLS, tools)}
     testing = begin(run)
     under_way.wait(MOMENT)
-    return replace(ahead, describing=describing, testing=testing)
+    return replace(ahead, describing=describing, testing=testing, making=tuple(making.values()))
 
 
 def _tidy(ahead: HeadStart, place: Path) -> None:
-    """Remove what was begun with, thousands of files, while the server is at work: not at the end, when a person waits.
-    By a program: one of our threads would keep the others from theirs."""
+    """Remove what was begun with, thousands of files, and stock the environments that the next run takes, while the
+    server is at work: not at the end or the beginning, when a person waits. By programs: one of our threads would keep
+    the others from theirs."""
     for going in (ahead.testing, ahead.proving):
         if going is not None:
             going.wait()
     process.run(["rm", "-r", "-f", place], cwd=place.parent, env=os.environ, timeout=PATIENCE)
+    for made in ahead.making:
+        with suppress(Problem):
+            for template in made.result().templates:
+                template.restock()

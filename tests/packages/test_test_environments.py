@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connect_tasks.errors import RequirementsConflict, ResolutionFailed
-from connect_tasks.packages import virtualenvs
+from connect_tasks.packages import environment_templates, virtualenvs
 from connect_tasks.packages.environment import TestEnvironment, test_environment
 from connect_tasks.packages.interpreters import Interpreter
 from connect_tasks.packages.test_tools import TestTools
@@ -134,44 +135,90 @@ def test_console_scripts_run_in_the_copy(make: Make, index: Index) -> None:
 
 def test_a_run_can_not_add_to_or_remove_from_the_template(make: Make, interpreter: Interpreter) -> None:
     first = make(PINS, "tester")
-    packages = virtualenvs.site_packages(first.python.parent.parent, interpreter)
+    packages = packages_of(first, interpreter)
     (packages / "planted.py").touch()
     (packages / "core.py").unlink()
     second = make(PINS, "tester")
     assert versions(second.python, "core") == ["1.0"]
-    assert not (virtualenvs.site_packages(second.python.parent.parent, interpreter) / "planted.py").exists()
+    assert not (packages_of(second, interpreter) / "planted.py").exists()
 
 
-def test_copies_survive_tests_that_write_in_place(
-    make: Make, interpreter: Interpreter, environ: Mapping[str, str]
+def packages_of(found: TestEnvironment, interpreter: Interpreter) -> Path:
+    return virtualenvs.site_packages(found.python.parent.parent, interpreter)
+
+
+@pytest.mark.parametrize("in_stock", [False, True])
+def test_a_template_that_tests_have_written_into_is_made_anew(
+    make: Make, interpreter: Interpreter, environ: Mapping[str, str], *, in_stock: bool
 ) -> None:
-    """With hard links such a test would change the template; never uv's own cache."""
-    first = make(PINS, "tester", link=False)
-    with (virtualenvs.site_packages(first.python.parent.parent, interpreter) / "core.py").open("a") as file:
+    """Its files are the copies' files. uv's own cache is never touched."""
+    first = make(PINS, "tester")
+    if in_stock:
+        first.templates[0].restock()
+    with (packages_of(first, interpreter) / "core.py").open("a") as file:
         file.write("__version__ = 'broken'\n")
-    assert versions(make(PINS, "tester", link=False).python, "core") == ["1.0"]
-    linked = make(PINS, "tester")
-    with (virtualenvs.site_packages(linked.python.parent.parent, interpreter) / "core.py").open("a") as file:
-        file.write("__version__ = 'broken'\n")
+    assert versions(make(PINS, "tester").python, "core") == ["1.0"]
     cached = [path for path in Path(environ["UV_CACHE_DIR"]).rglob("core.py") if "broken" in path.read_text()]
     assert cached == []
+
+
+def test_a_copy_in_stock_is_taken_once(make: Make, interpreter: Interpreter) -> None:
+    (template,) = make(PINS, "tester").templates
+    template.restock()
+    spare = template.home / environment_templates.SPARE
+    known = spare.stat().st_ino
+    template.restock()  # one will do
+    taken, copied = make(PINS, "tester"), make(PINS, "tester")
+    homes = [found.python.parent.parent for found in (taken, copied)]
+    assert [home.stat().st_ino == known for home in homes] == [True, False]
+    assert not spare.exists()
+    for found in (taken, copied):
+        assert versions(found.python, "core") == ["1.0"]
+        assert list((packages_of(found, interpreter) / "__pycache__").glob("core.*.pyc"))
+
+
+def test_a_copy_that_was_not_finished_is_nobodys(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    (template,) = make(PINS, "tester").templates
+
+    def dies(_source: Path, destination: Path) -> None:
+        (destination / "bin").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(environment_templates, "_copy", dies)
+        with pytest.raises(KeyboardInterrupt):
+            template.restock()
+    assert versions(make(PINS, "tester").python, "core") == ["1.0"]
+    template.restock()
+    assert versions(make(PINS, "tester").python, "core") == ["1.0"]
+
+
+def test_nothing_is_stocked_of_a_template_in_use_or_gone(make: Make) -> None:
+    (template,) = make(PINS, "tester").templates
+    spare = template.home / environment_templates.SPARE
+    with environment_templates._locked(template.cache, template.key):
+        template.restock()
+    assert not spare.exists()
+    shutil.rmtree(template.home)
+    template.restock()
+    assert not spare.exists()
 
 
 def test_a_half_built_template_is_built_again(make: Make, cache: Path) -> None:
     make(PINS, "tester")
     (home,) = templates(cache)
-    (home / virtualenvs.MARKER).unlink()
+    (home / environment_templates.MARKER).unlink()
     for path in home.rglob("core.py"):
         path.unlink()
     assert versions(make(PINS, "tester").python, "core") == ["1.0"]
-    assert (home / virtualenvs.MARKER).is_file()
+    assert (home / environment_templates.MARKER).is_file()
 
 
 def test_orphans_of_other_keys_are_swept_unless_someone_builds_them(make: Make, cache: Path) -> None:
     dead, alive = cache / "dead", cache / "alive"
     for home in (dead, alive):
         (home / "lib").mkdir(parents=True)
-    with virtualenvs._locked(cache, "alive"):  # as its builder does
+    with environment_templates._locked(cache, "alive"):  # as its builder does
         make(PINS, "tester")
         assert alive.exists()
     assert not dead.exists()
@@ -190,7 +237,7 @@ def test_a_builder_that_dies_leaves_nothing_that_is_used(
     with pytest.raises(KeyboardInterrupt):
         make(PINS, "tester")
     monkeypatch.setattr(virtualenvs, "install", real)
-    assert not [home for home in templates(cache) if (home / virtualenvs.MARKER).exists()]
+    assert not [home for home in templates(cache) if (home / environment_templates.MARKER).exists()]
     assert versions(make(PINS, "tester").python, "core") == ["1.0"]
 
 
@@ -206,14 +253,14 @@ def test_four_at_once_build_one_template_once(make: Make, cache: Path, monkeypat
     for thread in threads:
         thread.join()
     assert len(found) == 4
-    assert built == templates(cache)
+    assert built == [home / environment_templates.ENVIRONMENT for home in templates(cache)]
     assert {tuple(versions(environment.python, "core")) for environment in found} == {("1.0",)}
 
 
 def test_old_templates_go_the_least_recently_used_first(
     make: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(virtualenvs, "KEPT", 2)
+    monkeypatch.setattr(environment_templates, "KEPT", 2)
     import os
 
     first, second, third = b"core==1.0\n", b"core==1.1\n", b"web==1.0\ncore==1.1\n"
@@ -221,8 +268,8 @@ def test_old_templates_go_the_least_recently_used_first(
         before = set(templates(cache)) if cache.exists() else set()
         make(pins)
         (new,) = set(templates(cache)) - before
-        stamp = new.joinpath(virtualenvs.MARKER).stat().st_mtime - age
-        os.utime(new / virtualenvs.MARKER, (stamp, stamp))
+        stamp = new.stat().st_mtime - age
+        os.utime(new, (stamp, stamp))
     make(first)  # used again, so the second is the oldest now
     make(third)
     assert len(templates(cache)) == 2

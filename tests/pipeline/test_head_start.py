@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from connect_tasks.packages.environment_templates import SPARE
+
 from .conftest import BARE_APP, Workshop
 
 #: Waits, at the question whether the branch may be pushed to, until the tests have begun.
@@ -125,5 +127,23 @@ def test_a_command_before_the_tests_comes_before_them(workshop: Workshop, begun:
             + f'hooks = {{ before_test = ["sleep 3", "touch {made}"] }}\n'
         },
     )
+    ran = workshop.run("release")
+    assert ran.status == 0, ran.said
+
+
+def test_what_the_next_run_takes_is_made_while_the_server_works(
+    workshop: Workshop, begun: Path, tmp_path: Path
+) -> None:
+    """The copies of the environments in which the app is imported and tested."""
+    workshop.environ["CONNECT_TASKS_CACHE"] = str(tmp_path / "cache")
+    slow = f"import time\n\ntime.sleep(2)\n{BARE_APP.replace('version 1', 'version 2')}"
+    workshop.commit(app_py=slow, test_app_py=writing(begun))
+    ran = workshop.run("release")
+    assert ran.status == 0, ran.said
+    spares = list((tmp_path / "cache").glob(f"*/{SPARE}"))
+    assert len(spares) == 2
+    known = {spare.stat().st_ino for spare in spares}
+    where = "\n\ndef test_where():\n    import os, sys\n    assert os.stat(sys.prefix).st_ino in " + f"{known}\n"
+    workshop.commit(test_app_py=writing(begun, where))
     ran = workshop.run("release")
     assert ran.status == 0, ran.said
