@@ -86,6 +86,7 @@ class Bench:
             platform="x86_64-manylinux_2_28",
             upgrade=Upgrade(),
             directory=self.directory,
+            place=scratch / "environment",
             scratch=scratch,
             environ=ENVIRONMENT,
         )

@@ -31,6 +31,7 @@ from .run_report import hide_from_github, tell_github, write_for_ci, write_json,
 from .run_times import TIMED, Times, keep_times, read_times, times_of
 from .scratch import scratch
 from .secret import Redactor, Secret
+from .slot import slot
 from .verbs import Verb
 from .world import World
 
@@ -117,23 +118,26 @@ def _run_apps(
     times = read_times(git.common_dir) if verb.name in TIMED else {}
     accounts = {id(app): _account(verb, app, times) for app in apps}
     remove_leftovers(git, {app.path for app in apps})
-    world = World(
-        git=git,
-        environ=environ,
-        scratch=place,
-        cache=cache_directory(environ),
-        console=console,
-        evidence=_evidence(options, git),
-        connect=partial(_connect, accounts=accounts, environ=environ, redact=redact),
-        options=options,
-        several_apps=len(config.apps) > 1,
-        spelled=spelled,
-    )
-    try:
-        _do_for_all(verb, deed, apps, world, accounts, reports)
-    finally:
-        if verb.name in TIMED:
-            keep_times(git.common_dir, reports)
+    cache = cache_directory(environ)
+    with slot(cache, place) as place_of_environments:
+        world = World(
+            git=git,
+            environ=environ,
+            scratch=place,
+            slot=place_of_environments,
+            cache=cache,
+            console=console,
+            evidence=_evidence(options, git),
+            connect=partial(_connect, accounts=accounts, environ=environ, redact=redact),
+            options=options,
+            several_apps=len(config.apps) > 1,
+            spelled=spelled,
+        )
+        try:
+            _do_for_all(verb, deed, apps, world, accounts, reports)
+        finally:
+            if verb.name in TIMED:
+                keep_times(git.common_dir, reports)
 
 
 def _account(verb: Verb, app: App, times: Times) -> Report:

@@ -50,7 +50,7 @@ def scratch() -> Iterator[Path]:
             remove_abandoned(place)
             with uninterrupted():
                 path = place / f"{PREFIX}{secrets.token_hex(6)}"
-                lock = _lock(_lock_of(path))
+                lock = hold(lock_of(path))
                 path.mkdir(mode=0o700)
         except OSError as error:
             raise _no_scratch(error) from None
@@ -74,7 +74,7 @@ def _no_scratch(error: OSError) -> NoScratch:
 def lasting_directory(prefix: str) -> Path:
     """A new directory that stays when the run is over, beside the run's own."""
     here = Path(tempfile.gettempdir())
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=here.parent if _lock_of(here).exists() else here))
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=here.parent if lock_of(here).exists() else here))
 
 
 def remove_abandoned(place: Path) -> None:
@@ -84,12 +84,12 @@ def remove_abandoned(place: Path) -> None:
         directory = path.with_suffix("") if path.suffix == ".lock" else path
         if not _is_ours(path) or (os.path.lexists(directory) and not _is_ours(directory)):
             continue
-        if not _lock_of(directory).exists():  # of a version that had none
+        if not lock_of(directory).exists():  # of a version that had none
             if time.time() - path.lstat().st_mtime > ABANDONED:
                 shutil.rmtree(path, ignore_errors=True)
             continue
         with contextlib.suppress(OSError):  # held: its run is alive
-            lock = _lock(_lock_of(directory))
+            lock = hold(lock_of(directory))
             for process in with_environment(f"HOME={directory}/"):
                 with contextlib.suppress(OSError):
                     os.kill(process, signal.SIGKILL)
@@ -118,7 +118,7 @@ def _is_ours(path: Path) -> bool:
     return mine and (stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and path.suffix == ".lock"))
 
 
-def _lock(path: Path) -> int:
+def hold(path: Path) -> int:
     """The descriptor that holds the lock. Raises BlockingIOError. (filelock does the same, and costs a run that has
     nothing to do as much time as all the rest of it to import.)"""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
@@ -147,10 +147,10 @@ def _unlock(directory: Path, descriptor: int) -> None:
         os.close(descriptor)
     with contextlib.suppress(OSError):
         if not directory.exists():
-            _lock_of(directory).unlink(missing_ok=True)
+            lock_of(directory).unlink(missing_ok=True)
     if sys.platform != "win32":
         os.close(descriptor)
 
 
-def _lock_of(directory: Path) -> Path:
+def lock_of(directory: Path) -> Path:
     return directory.with_name(f"{directory.name}.lock")

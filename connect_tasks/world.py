@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:  # with it come ssl and all that is said of failures: 25 ms
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """One run of one verb. `scratch` vanishes with it, `cache` stays; `connect` makes the door to an app's server.
+    """One run of one verb. `scratch` vanishes with it, and so does `slot`, which is for environments; `cache` stays.
+    `connect` makes the door to an app's server.
 
     `passing`: it is a rehearsal, whose repository and server vanish too. `several_apps`: the repository has, of which
     this run may be about one. `spelled`: puts the commands of hints that are shown before the run is over into the
@@ -31,6 +34,7 @@ class World:
     git: Git
     environ: Mapping[str, str]
     scratch: Path
+    slot: Path
     cache: Path
     console: Console
     evidence: EvidenceStore
@@ -49,3 +53,17 @@ class World:
     def place(self, name: str) -> Path:
         """A new, empty directory in the scratch."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.scratch))
+
+    def environment_place(self, name: str) -> Path:
+        """A new, empty directory in the slot: where the last run's was, unless this run has another of that name."""
+        for number in count(1):
+            path = self.slot / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):
+                path.mkdir(parents=True)
+                break
+        return path
+
+    @property
+    def templates(self) -> Path:
+        """Where the environments are kept that others are copies of."""
+        return self.cache / "environments"

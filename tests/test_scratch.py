@@ -156,7 +156,7 @@ def test_without_any_place_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert (caught.value.where, "export TMPDIR=" in (caught.value.hint or "")) == ("/gone", True)
 
 
-@pytest.mark.parametrize("step", ["_unlock", "_lock"])
+@pytest.mark.parametrize("step", ["_unlock", "hold"])
 def test_told_to_end_while_it_comes_or_goes_nothing_stays(
     place: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -56,6 +56,7 @@ def freeze(
     platform: str,
     upgrade: Upgrade,
     directory: Path,
+    place: Path,
     scratch: Path,
     environ: Mapping[str, str],
     offline: bool = False,
@@ -65,16 +66,15 @@ def freeze(
     """Pin what the source declares for the server's platform and the interpreter's minor. That the pins install is
     proven in a fresh environment when `Frozen.prove` is called, which must be before they are trusted.
 
-    `pins` is the text of the requirements.txt that is there; `directory` an export of the app; `scratch` an empty
-    directory that holds the environment afterwards; `mode` is the app's `freeze`: "resolve", or "pin" for a
-    hand-written requirements.txt that becomes pins. `work_tree` is the app's directory in the repository, for uv
-    settings above it. Raises `RequirementRefused`, `ResolutionFailed`, `ConfigurationInvalid`.
+    `pins` is the text of the requirements.txt that is there; `directory` an export of the app; `place` an empty
+    directory for the environment; `mode` is the app's `freeze`: "resolve", or "pin" for a hand-written requirements.txt
+    that becomes pins. `work_tree` is the app's directory in the repository, for uv settings above it. Raises
+    `RequirementRefused`, `ResolutionFailed`, `ConfigurationInvalid`.
     """
     raise_all(list(_refusals(source)))
     scratch.mkdir(parents=True, exist_ok=True)
     settings = index_settings(environ, work_tree or directory, declares_index=resolution.declares_index(source))
     uv = Uv.of(directory, environ, settings, offline=offline)
-    place = scratch / "environment"
     if source.kind == REQUIREMENTS and mode != "pin":
         return _keep(source, upgrade, place, interpreter, uv)
     existing = requirements_file.pins_of(pins or "")

@@ -41,17 +41,19 @@ def test_environment(
     tools: TestTools,
     *,
     interpreter: Interpreter,
-    cache: Path,
+    templates: Path,
+    place: Path,
     scratch: Path,
     environ: Mapping[str, str],
     directory: Path | None = None,  # noqa: PT028  # no test: the name is the field's
     offline: bool = False,  # noqa: PT028  # same
 ) -> TestEnvironment:
-    """A private copy, in `scratch`, of the environment for these pins and tools; made once, kept in `cache`.
+    """A private copy, in `place`, of the environment for these pins and tools; made once, kept in `templates`.
 
     `directory` is the app's, for relative paths and uv's project settings. Raises `ResolutionFailed`.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
+    for directory_of_ours in (scratch, place):
+        directory_of_ours.mkdir(parents=True, exist_ok=True)
     home = directory or scratch
     settings = index_settings(environ, home)
     uv = Uv.of(home, environ, settings, offline=offline)
@@ -63,17 +65,17 @@ def test_environment(
     def template(parts: Mapping[Path, tuple[str, ...]]) -> Template:
         arguments = [argument for file, lines in parts.items() if lines for argument in ("-r", file)]
         key = key_of(_RECIPE, *_computer(interpreter), settings.place, *(repr(lines) for lines in parts.values()))
-        return Template(key=key, cache=cache, build=_builder(interpreter, uv, arguments))
+        return Template(key=key, cache=templates, build=_builder(interpreter, uv, arguments))
 
     app_part = {pins: tuple(line.text for line in requirements_file.parse(text))}
     tools_part = {wanted: tools.lines}
     together = template(app_part | tools_part)
     try:
-        python = virtualenvs.python_of(together.copy(scratch / "tests"))
+        python = virtualenvs.python_of(together.copy(place / "tests"))
     except RequirementsConflict as conflict:
         apart = template(app_part), template(tools_part)
-        app = apart[0].copy(scratch / "app")  # raises by itself where the pins are at fault, not the tools
-        own = apart[1].copy(scratch / "tests")
+        app = apart[0].copy(place / "app")  # raises by itself where the pins are at fault, not the tools
+        own = apart[1].copy(place / "tests")
         # At the end of the path: the tools keep what they need, everything else comes from the app's pins.
         packages = virtualenvs.site_packages(app, interpreter)
         (virtualenvs.site_packages(own, interpreter) / "zz_app_environment.pth").write_text(f"{packages}\n")

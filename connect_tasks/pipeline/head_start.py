@@ -91,7 +91,8 @@ def head_start(app: App, world: World) -> Iterator[HeadStart]:
     with ExitStack() as going:
         ahead = HeadStart()
         with suppress(Problem), process.stoppable(over):
-            ahead = _begin(app, replace(world, scratch=world.place("ahead")), going)
+            own = replace(world, scratch=world.place("ahead"), slot=world.environment_place("ahead"))
+            ahead = _begin(app, own, going)
         try:
             yield ahead
         finally:
@@ -99,7 +100,8 @@ def head_start(app: App, world: World) -> Iterator[HeadStart]:
 
 
 def _begin(app: App, world: World, going: ExitStack) -> HeadStart:
-    """What is begun ends with `going`. `world`: with a scratch of its own, which is removed when all is over."""
+    """What is begun ends with `going`. `world`: with a scratch and a slot of its own, which are removed when
+    all is over."""
     if world.options.upgrade:
         return HeadStart()
     tracking = f"refs/remotes/{app.remote}/{app.deploy_branch}"
@@ -119,7 +121,7 @@ def _begin(app: App, world: World, going: ExitStack) -> HeadStart:
         ahead = replace(ahead, freezing=freezing, proving=going.enter_context(begun(prove)))
     if world.options.no_test is None and "before_test" not in dict(app.hooks):  # which may start what they need
         ahead = _begin_tests(app, world, ahead, now, python, tools, tree, going)
-    going.enter_context(begun(lambda: _tidy(ahead, world.scratch)))
+    going.enter_context(begun(lambda: _tidy(ahead, world)))
     return ahead
 
 
@@ -169,14 +171,15 @@ def _begin_tests(
     return replace(ahead, describing=describing, testing=testing, making=tuple(making.values()))
 
 
-def _tidy(ahead: HeadStart, place: Path) -> None:
+def _tidy(ahead: HeadStart, world: World) -> None:
     """Remove what was begun with, thousands of files, and stock the environments that the next run takes, while the
     server is at work: not at the end or the beginning, when a person waits. By programs: one of our threads would keep
     the others from theirs."""
     for going in (ahead.testing, ahead.proving):
         if going is not None:
             going.wait()
-    process.run(["rm", "-r", "-f", place], cwd=place.parent, env=os.environ, timeout=PATIENCE)
+    remove = ["rm", "-r", "-f", str(world.scratch), str(world.slot)]
+    process.run(remove, cwd=world.scratch.parent, env=os.environ, timeout=PATIENCE)
     for made in ahead.making:
         with suppress(Problem):
             for template in made.result().templates:

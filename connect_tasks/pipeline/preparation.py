@@ -102,6 +102,7 @@ def freeze_candidate(
         platform=app.platform,
         upgrade=Upgrade(all="" in wanted, packages=tuple(name for name in wanted if name)),
         directory=directory,
+        place=world.environment_place("proof"),
         scratch=world.place("environment"),
         environ=world.environ,
         offline=world.options.offline,

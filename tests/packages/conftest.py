@@ -83,7 +83,8 @@ def freeze(app: Path, environ: Mapping[str, str], interpreter: Interpreter, tmp_
             platform=platform,
             upgrade=upgrade or Upgrade(),
             directory=app,
-            scratch=tmp_path / f"scratch-{next(count)}",
+            place=tmp_path / f"environment-{(number := next(count))}",
+            scratch=tmp_path / f"scratch-{number}",
             environ=env,
             **more,  # type: ignore[arg-type]  # same
         )

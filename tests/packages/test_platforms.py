@@ -188,6 +188,7 @@ def test_the_same_bytes_as_if_resolved_from_another_system(
         platform="linux",
         upgrade=Upgrade(),
         directory=shell,
+        place=tmp_path / "environment",
         scratch=tmp_path / "there",
         environ=environ,
     )

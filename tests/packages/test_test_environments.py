@@ -37,8 +37,9 @@ def make(index: Index, environ: Mapping[str, str], interpreter: Interpreter, tmp
             requirements,
             TestTools(lines=lines, source="the test"),
             interpreter=interpreter,
-            cache=cache,
-            scratch=tmp_path / f"run-{next(runs)}",
+            templates=cache,
+            place=tmp_path / f"run-{(number := next(runs))}",
+            scratch=tmp_path / f"scratch-{number}",
             environ=environ,
             **more,  # type: ignore[arg-type]
         )

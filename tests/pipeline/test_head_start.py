@@ -140,7 +140,7 @@ def test_what_the_next_run_takes_is_made_while_the_server_works(
     workshop.commit(app_py=slow, test_app_py=writing(begun))
     ran = workshop.run("release")
     assert ran.status == 0, ran.said
-    spares = list((tmp_path / "cache").glob(f"*/{SPARE}"))
+    spares = list((tmp_path / "cache").glob(f"environments/*/{SPARE}"))
     assert len(spares) == 2
     known = {spare.stat().st_ino for spare in spares}
     where = "\n\ndef test_where():\n    import os, sys\n    assert os.stat(sys.prefix).st_ino in " + f"{known}\n"
