@@ -12,7 +12,8 @@ import pytest
 
 from connect_tasks.atomic_file import write_file
 from connect_tasks.errors import CommandMissing, CommandTimedOut
-from connect_tasks.process import child_environment, run
+from connect_tasks.pipeline.crew import beside
+from connect_tasks.process import BACK, child_environment, run, stepped_back
 
 
 def sh(script: str, directory: Path, timeout: float = 20.0, **options: object):  # type: ignore[no-untyped-def]
@@ -119,3 +120,24 @@ def test_a_file_that_can_not_be_replaced_stays(tmp_path: Path) -> None:
     with pytest.raises(OSError):  # noqa: PT011  # which one is the system's affair
         write_file(place / "taken", b"x")
     assert [path.name for path in place.iterdir()] == ["taken"]
+
+
+@pytest.mark.skipif(not hasattr(os, "setpriority"), reason="this system has no niceness")
+def test_what_steps_back_is_nicer_than_the_others_and_than_us(tmp_path: Path) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    awaited = f'for _ in $(seq 200); do [ "$(nice)" = {ours + BACK} ] && break; sleep 0.05; done; nice'
+    with stepped_back():
+        assert int(sh(awaited, tmp_path).text) == ours + BACK
+        with beside(lambda: sh(awaited, tmp_path)) as of_a_thread:
+            assert int(of_a_thread().text) == ours + BACK
+    assert int(sh("sleep 0.5; nice", tmp_path).text) == ours
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not group sessions")
+def test_so_does_its_session_where_sessions_share_the_processor(tmp_path: Path) -> None:
+    niceness = "grep -o 'nice .*' /proc/self/autogroup"
+    awaited = f'for _ in $(seq 200); do [ "$({niceness})" = "nice {BACK}" ] && break; sleep 0.05; done; {niceness}'
+    with stepped_back():
+        assert sh(awaited, tmp_path).text == f"nice {BACK}\n"
+    assert sh(f"sleep 0.5; {niceness}", tmp_path).text == "nice 0\n"

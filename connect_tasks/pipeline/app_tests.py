@@ -74,8 +74,8 @@ def run_tests(
     def tested() -> Ran | None:
         return None if tests is None else _run_command(app, plan, tests, progress)
 
-    # What is wrong with the import is the cause of whatever goes wrong in the tests, and told first.
-    with beside(tested) as ran:
+    # What is wrong with the import is the cause of whatever goes wrong in the tests, and told first. It is shorter.
+    with beside(tested) as ran, process.stepped_back():
         return TestRun(plan=plan, entrypoint=imported(), ran=ran())
 
 

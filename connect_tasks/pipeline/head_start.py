@@ -112,16 +112,18 @@ def _begin(app: App, world: World, going: ExitStack) -> HeadStart:
     ahead, tools = HeadStart(now=now), tools_of(app, world.git, now)
     tree = export(world.git, now, world.place("tree")) if python else world.scratch
     if python is not None:
-        freezing = going.enter_context(begun(lambda: freeze_candidate(app, world, now, python, directory=tree)))
 
         def prove() -> None:
             _, frozen = freezing.result()
             frozen.prove()
 
-        ahead = replace(ahead, freezing=freezing, proving=going.enter_context(begun(prove)))
+        with process.stepped_back():  # the tests take longer
+            freezing = going.enter_context(begun(lambda: freeze_candidate(app, world, now, python, directory=tree)))
+            ahead = replace(ahead, freezing=freezing, proving=going.enter_context(begun(prove)))
     if world.options.no_test is None and "before_test" not in dict(app.hooks):  # which may start what they need
         ahead = _begin_tests(app, world, ahead, now, python, tools, tree, going)
-    going.enter_context(begun(lambda: _tidy(ahead, world)))
+    with process.stepped_back():
+        going.enter_context(begun(lambda: _tidy(ahead, world)))
     return ahead
 
 
