@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -76,6 +77,21 @@ def stopped() -> bool:
     return any(stop.is_set() for stop in _stops.get())
 
 
+#: Descriptors that every program gets.
+_inherited: set[int] = set()
+
+
+@contextlib.contextmanager
+def inherited(descriptor: int) -> Iterator[None]:
+    """Whatever is run meanwhile has the descriptor too: a lock on it is held until the last of them has ended, should
+    we be killed before."""
+    _inherited.add(descriptor)
+    try:
+        yield
+    finally:
+        _inherited.discard(descriptor)
+
+
 _back: ContextVar[bool] = ContextVar("back", default=False)
 
 
@@ -126,7 +142,14 @@ def run(
     ):
         try:
             child = subprocess.Popen(  # the argv is ours, never a shell string
-                args, cwd=cwd, env=dict(env), stdin=stdin, stdout=out, stderr=err, start_new_session=True
+                args,
+                cwd=cwd,
+                env=dict(env),
+                stdin=stdin,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                pass_fds=() if sys.platform == "win32" else tuple(_inherited),
             )
         except FileNotFoundError as error:
             if not cwd.is_dir():

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from .interrupts import uninterrupted
+from .process import inherited
 from .scratch import hold, lock_of
 
 
@@ -36,7 +37,8 @@ def slot(cache: Path, scratch: Path) -> Iterator[Path]:
     try:
         for _, lock in _free(places, {left.name for left in places.iterdir() if left.is_dir()} - {path.name}):
             os.close(lock)
-        yield path
+        with inherited(held):  # an installer that goes on when we are killed must not meet the next run here
+            yield path
     finally:
         with uninterrupted():
             shutil.rmtree(path, ignore_errors=True)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,42 @@ def test_what_killed_runs_have_left_goes_with_the_next(cache: Path, scratch: Pat
         assert first.name == "1"
         assert list(first.iterdir()) == []
         assert directories(cache) == ["1"]
+
+
+INSTALLER = """
+    import sys
+    from pathlib import Path
+    from connect_tasks.process import run
+    from connect_tasks.slot import slot
+    with slot(Path(sys.argv[1]), Path(sys.argv[2])) as place:
+        run(["sh", "-c", "echo $$ > pid; mv pid installing; exec sleep 600"], cwd=place, env={}, timeout=600)
+"""
+
+
+def test_a_program_that_goes_on_when_its_run_is_killed_keeps_the_place(cache: Path, scratch: Path) -> None:
+    """An installer, say: what it goes on writing must not be among what the next run makes."""
+    run = subprocess.Popen([sys.executable, "-c", textwrap.dedent(INSTALLER), str(cache), str(scratch)])
+    installing = cache / "runs" / "1" / "installing"
+    while not installing.exists():
+        assert run.poll() is None
+        time.sleep(0.02)
+    installer = int(installing.read_text())
+    run.kill()
+    run.wait()
+    try:
+        with slot(cache, scratch) as other:
+            assert other.name == "2"
+            assert installing.exists()
+    finally:
+        os.kill(installer, signal.SIGKILL)
+    while not free(cache, scratch):
+        time.sleep(0.02)
+    assert directories(cache) == []
+
+
+def free(cache: Path, scratch: Path) -> bool:
+    with slot(cache, scratch) as found:
+        return found.name == "1"
 
 
 def test_told_to_end_it_leaves_nothing(cache: Path, scratch: Path) -> None:
