@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -118,7 +117,7 @@ def _run_apps(
     times = read_times(git.common_dir) if verb.name in TIMED else {}
     accounts = {id(app): _account(verb, app, times) for app in apps}
     remove_leftovers(git, {app.path for app in apps})
-    cache = cache_directory(environ)
+    cache = cache_directory(environ, place)
     with slot(cache, place) as place_of_environments:
         world = World(
             git=git,
@@ -234,12 +233,15 @@ def _evidence(options: Options, git: Git) -> EvidenceStore:
     return EvidenceStore((Path(options.evidence), own) if options.evidence else (own,))
 
 
-def cache_directory(environ: Mapping[str, str]) -> Path:
-    """Where environments and overlays stay between runs: CONNECT_TASKS_CACHE, else the user's cache directory."""
+def cache_directory(environ: Mapping[str, str], scratch: Path) -> Path:
+    """Where environments and what was asked stay between runs: CONNECT_TASKS_CACHE, else the user's cache directory.
+    Who has no home keeps nothing: what lies among everybody's temporary files may be somebody else's."""
     if environ.get("CONNECT_TASKS_CACHE"):
         return Path(environ["CONNECT_TASKS_CACHE"])
-    home = environ.get("XDG_CACHE_HOME") or (Path(environ["HOME"]) / ".cache" if environ.get("HOME") else None)
-    return Path(home or tempfile.gettempdir()) / "connect-tasks"
+    home = environ.get("XDG_CACHE_HOME") or environ.get("LOCALAPPDATA")
+    if not home and environ.get("HOME"):
+        home = str(Path(environ["HOME"], ".cache"))
+    return Path(home, "connect-tasks") if home else scratch / "cache"
 
 
 def _as_problem(error: BaseException) -> Problem:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from connect_tasks.runner import cache_directory
 from connect_tasks.slot import slot
 
 
@@ -138,3 +139,18 @@ def test_a_link_that_somebody_put_there_is_not_followed(cache: Path, scratch: Pa
     with slot(cache, scratch) as found:
         assert found == scratch, "the name is taken"
     assert (tmp_path / "precious" / "file").exists()
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"CONNECT_TASKS_CACHE": "/kept", "XDG_CACHE_HOME": "/xdg", "HOME": "/home/ada"}, "/kept"),
+        ({"XDG_CACHE_HOME": "/xdg", "HOME": "/home/ada"}, "/xdg/connect-tasks"),
+        ({"HOME": "/home/ada"}, "/home/ada/.cache/connect-tasks"),
+        ({"LOCALAPPDATA": "/users/ada/local"}, "/users/ada/local/connect-tasks"),
+        ({}, "/scratch/cache"),
+        ({"HOME": "", "XDG_CACHE_HOME": ""}, "/scratch/cache"),
+    ],
+)
+def test_the_cache_is_the_users_own_or_vanishes(environ: dict[str, str], expected: str) -> None:
+    assert cache_directory(environ, Path("/scratch")) == Path(expected)
