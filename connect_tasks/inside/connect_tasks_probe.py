@@ -11,6 +11,7 @@ REQUEST is JSON: {"directory", "module", "name" or null, "mode" in Connect's wor
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import inspect
 import json
@@ -48,6 +49,8 @@ FRAMEWORKS = {
 SCRIPTS = ("python-streamlit", "python-bokeh", "python-panel")
 #: More output than this is dropped: an app that floods its streams must not fill the disk.
 MOST_OUTPUT = 4 * 1024 * 1024
+#: Objects between two looks for garbage, of which an import leaves next to none; they took a tenth of it.
+SELDOM = 200_000
 #: Functions that stay on the main thread's stack, after a socket was bound, where an import serves by itself.
 SERVING = ("serve_forever", "run_forever", "run_simple", "serve")
 
@@ -381,6 +384,7 @@ def main() -> None:
     guard = _Guard(request)
     sys.addaudithook(guard.hook)
     guard.start()
+    gc.set_threshold(SELDOM)
     os.chdir(request["directory"])
     sys.path.insert(0, request["directory"])
     sys.argv[:] = [request["module"]]
