@@ -17,6 +17,7 @@ import nox
 from nox import registry
 
 from .errors import Interrupted, Problem, SessionNameTaken, UsageWrong
+from .garbage import seldom_collected
 from .verbs import EXIT_CODES, NAMES, Verb, verb
 
 #: How a name of ours that the noxfile has already is spelled instead.
@@ -111,7 +112,7 @@ def _function(which: Verb, app: str | None) -> Callable[[nox.Session], None]:
         if not _was_named(session):
             session.skip(f"nobody named it; to run it: nox -s {session.name}")
         try:
-            with _libraries_quiet():
+            with _libraries_quiet(), seldom_collected():
                 status = _run(which, app, session)
         except Problem as problem:
             session.error(_one_line(problem))
