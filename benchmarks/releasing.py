@@ -13,9 +13,9 @@ to the page that is seen to be live; medians of the rounds' own ratios:
 Warm for all: the packages in the caches of pip and uv, the bytecode of our tools, and the server, which is up and has
 the environment of these pins. Warm for us alone, since it is what we are for: the compiled template of the test
 environment, with a copy in stock that the run before made while it waited for the server; and the app has been released
-before, so that it is known at once what most likely ships, and its tests begin while the rest is still asked. The floor and the recipe make a new environment each time, as they must: they have
-no way to know that the old one fits. The server's own share, from the push to the page, is shown. Breaking a limit ends
-with status 1.
+before, so that it is known at once what most likely ships, and its tests begin while the rest is still asked. The floor
+and the recipe make a new environment each time, as they must: they have no way to know that the old one fits. The
+server's own share, from the push to the page, is shown. Breaking a limit ends with status 1.
 """
 
 from __future__ import annotations

@@ -21,6 +21,11 @@ class Backup:
     diff: str
 
 
+def backup_ref(app: App) -> str:
+    """The ref of the newest backup, whose parent is the commit that it was made on."""
+    return f"refs/connect-tasks/backup/{app.name}"
+
+
 def keep_backup(git: Git, app: App, replacing: Mapping[str, bytes]) -> Backup | None:
     """Keep those files of the work tree that are neither as in HEAD nor as they will be; None when there are none.
 
@@ -37,7 +42,7 @@ def keep_backup(git: Git, app: App, replacing: Mapping[str, bytes]) -> Backup | 
     edited = {path: blob for path, blob in blobs.items() if path not in committed or committed[path].oid != blob.oid}
     if not edited:
         return None
-    ref = f"refs/connect-tasks/backup/{app.name}"
+    ref = backup_ref(app)
     tree = git.graft(head, app.path, git.overlay(head, app.path, edited))
     message = f"The generated files of {app.name} as they stood before connect-tasks replaced them\n".encode()
     commit = git.line(git.run("commit-tree", "-p", head, tree, input=message))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from ..configuration import App
+from .generated_backup import backup_ref
 from .git import Git, full_path
 from .git_push import step_back
 from .replay import NotReplayable, Replay, check_replay
@@ -27,8 +28,8 @@ def finish_interrupted(git: Git, app: App, *, remote_tip: str | None) -> tuple[s
 
 
 def _index(git: Git, app: App, head: str) -> str | None:
-    """Our files in the user's index, where they still stand as before HEAD's commit, and in the work tree as in
-    HEAD."""
+    """Our files in the user's index, where they still stand as before HEAD's commit (or as what that run replaced, of
+    which it kept a backup), and in the work tree as in HEAD."""
     parent = git.resolve(f"{head}^")
     if parent is None:
         return None
@@ -36,11 +37,14 @@ def _index(git: Git, app: App, head: str) -> str | None:
     changed = {path: blob for path, blob in git.blobs_changed(parent, head).items() if path in paths}
     if not changed:
         return None
-    staged, before = _staged(git, paths), _entries(git, parent, app)
+    staged, before, kept = _staged(git, paths), _entries(git, parent, app), _kept(git, app, parent)
     behind = {
         path: blob
         for path, blob in changed.items()
-        if blob is not None and staged.get(path) == before.get(path) != blob and _as_in(git, path, blob)
+        if blob is not None
+        and staged.get(path) != blob
+        and (staged.get(path) == before.get(path) or (path in kept and staged.get(path) == kept[path]))
+        and _as_in(git, path, blob)
     }
     if not behind:
         return None
@@ -68,6 +72,12 @@ def _staged(git: Git, paths: list[str]) -> dict[str, Blob]:
 def _entries(git: Git, commit: str, app: App) -> dict[str, Blob]:
     tree = git.tree(commit, app.path)
     return {full_path(app.path, name): tree[name] for name in GENERATED if name in tree}
+
+
+def _kept(git: Git, app: App, parent: str) -> dict[str, Blob]:
+    """What a run that began at that commit kept before it replaced it."""
+    backup = git.resolve(backup_ref(app))
+    return _entries(git, backup, app) if backup and git.resolve(f"{backup}^") == parent else {}
 
 
 def _as_in(git: Git, path: str, blob: Blob) -> bool:

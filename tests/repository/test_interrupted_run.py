@@ -113,6 +113,32 @@ def test_interrupted_right_after_git_has_committed(clone: Clone, monkeypatch: py
     assert clone("status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_interrupted_where_what_it_replaced_had_been_staged(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    """As an earlier release has left it whose side branch was never merged. What is in no backup may be the user's."""
+    path = clone.full("manifest.json")
+    (clone.root / path).write_text("generated for an earlier version\n")
+    clone("add", path)
+    assert keep_backup(clone.git, clone.app, GENERATED_FILES) is not None
+    if not kept:
+        (clone.root / path).write_text("mine\n")
+        clone("add", path)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(generated_commit, "_checked", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            commit(clone)
+    staged = clone("show", f":{path}")
+    finish(clone)
+    assert clone("status", "--porcelain") == ("" if kept else f"MM {path}")
+    assert kept or clone("show", f":{path}") == staged == "mine"
+
+
 def test_killed_after_the_commit_before_the_push(clone: Clone) -> None:
     """The hook kills us: HEAD has the commit, the user's index does not know the files yet."""
     clone.hook("post-commit", 'kill -9 "$(cat ../pid)"; rm -f ../pid')
