@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import CommandMissing, CommandTimedOut
+from .interrupts import uninterrupted
 
 #: Seconds between TERM and KILL for a group that is told to end.
 GRACE = 3.0
@@ -140,43 +141,55 @@ def run(
         tempfile.TemporaryFile() as err,
         _stdin(input) as stdin,
     ):
+        child: subprocess.Popen[bytes] | None = None
         try:
-            child = subprocess.Popen(  # the argv is ours, never a shell string
-                args,
-                cwd=cwd,
-                env=dict(env),
-                stdin=stdin,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-                pass_fds=() if sys.platform == "win32" else tuple(_inherited),
-            )
-        except FileNotFoundError as error:
-            if not cwd.is_dir():
-                raise CommandMissing(
-                    f"the directory {cwd} does not exist", hint="run the command in the repository"
-                ) from error
-            raise CommandMissing(f"{args[0]} is not installed", hint=f"install {Path(args[0]).name}") from error
-        except PermissionError as error:
-            raise CommandMissing(f"{args[0]} may not be executed: {error.strerror}", hint=f"ls -l {args[0]}") from error
-        _running.add(child)
-        if _back.get():
-            _step_back(child.pid)
-        try:
+            with uninterrupted():  # one that has started and is not known yet would be nobody's to end
+                child = _start(args, cwd, env, stdin, out, err)
             _wait(child, timeout, (_Follower(out, on_line), _Follower(err, on_line)) if on_line else ())
         except subprocess.TimeoutExpired:
-            end_group(child)
+            if child is not None:
+                end_group(child)
             name = " ".join(Path(args[0]).name if index == 0 else part for index, part in enumerate(args[:2]))
             raise CommandTimedOut(f"{name} did not end within {timeout:g} s and was stopped") from None
         except BaseException:
-            end_group(child)
+            if child is not None:
+                end_group(child)
             raise
         finally:
-            _running.discard(child)
+            if child is not None:
+                _running.discard(child)
         said, complained = b"" if output else _content(out), _content(err)
         if child.returncode != 0 and not said + complained:
             _require_room(err)
         return Completed(argv=args, status=child.returncode, stdout=said, stderr=complained)
+
+
+def _start(
+    args: tuple[str, ...], cwd: Path, env: Mapping[str, str], stdin: IO[bytes] | int, out: IO[bytes], err: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start a program, and know of it. Raises `CommandMissing`."""
+    try:
+        child = subprocess.Popen(  # the argv is ours, never a shell string
+            args,
+            cwd=cwd,
+            env=dict(env),
+            stdin=stdin,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            pass_fds=() if sys.platform == "win32" else tuple(_inherited),
+        )
+    except FileNotFoundError as error:
+        if not cwd.is_dir():
+            message = f"the directory {cwd} does not exist"
+            raise CommandMissing(message, hint="run the command in the repository") from error
+        raise CommandMissing(f"{args[0]} is not installed", hint=f"install {Path(args[0]).name}") from error
+    except PermissionError as error:
+        raise CommandMissing(f"{args[0]} may not be executed: {error.strerror}", hint=f"ls -l {args[0]}") from error
+    _running.add(child)
+    if _back.get():
+        _step_back(child.pid)
+    return child
 
 
 def _require_room(file: IO[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from connect_tasks.atomic_file import write_file
 from connect_tasks.errors import CommandMissing, CommandTimedOut
+from connect_tasks.interrupts import terminated_as_interrupt
 from connect_tasks.pipeline.crew import beside
 from connect_tasks.process import BACK, child_environment, run, stepped_back
 
@@ -120,6 +122,23 @@ def test_a_file_that_can_not_be_replaced_stays(tmp_path: Path) -> None:
     with pytest.raises(OSError):  # noqa: PT011  # which one is the system's affair
         write_file(place / "taken", b"x")
     assert [path.name for path in place.iterdir()] == ["taken"]
+
+
+def test_told_to_end_while_a_program_starts_it_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python may be told before it knows that the program runs."""
+    started: list[int] = []
+
+    class Told(subprocess.Popen):  # type: ignore[type-arg]  # as it is in `run`
+        def __init__(self, *arguments: object, **more: object) -> None:
+            super().__init__(*arguments, **more)  # type: ignore[call-overload]  # passed on as they are
+            started.append(self.pid)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess, "Popen", Told)
+    with pytest.raises(KeyboardInterrupt), terminated_as_interrupt():
+        sh("sleep 60", tmp_path)
+    assert len(started) == 1
+    assert not is_alive(started[0])
 
 
 @pytest.mark.skipif(not hasattr(os, "setpriority"), reason="this system has no niceness")

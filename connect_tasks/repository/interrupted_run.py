@@ -7,6 +7,7 @@ after a replayed push leaves HEAD on the commit that another took the place of. 
 from __future__ import annotations
 
 import os
+from shlex import quote
 
 from ..configuration import App
 from .generated_backup import backup_ref
@@ -14,16 +15,19 @@ from .git import Git, full_path
 from .git_push import step_back
 from .replay import NotReplayable, Replay, check_replay
 from .tree import GENERATED, Blob
-from .user_index import update_user_index
+from .user_index import holder_of, is_gone, update_user_index
+
+#: Seconds for which a git that is at work may well hold its lock of HEAD.
+MOMENT = 1.0
 
 
 def finish_interrupted(git: Git, app: App, *, remote_tip: str | None) -> tuple[str, ...]:
-    """Finish it, and say what was done. `remote_tip` is the fetched tip of the branch of people. Raises
-    RepositoryLocked."""
+    """Finish it, and say what was done, or is a person's to do. `remote_tip` is the fetched tip of the branch of
+    people. Raises RepositoryLocked."""
     head = git.resolve("HEAD")
     if head is None:
         return ()
-    notes = (_index(git, app, head), _replayed(git, app, head, remote_tip))
+    notes = (_index(git, app, head), _replayed(git, app, head, remote_tip), _locked(git))
     return tuple(note for note in notes if note)
 
 
@@ -61,6 +65,14 @@ def _replayed(git: Git, app: App, head: str, tip: str | None) -> str | None:
     except NotReplayable:
         return None
     return f"an earlier run pushed {head[:10]} as a part of {tip[:10]}; {step_back(git, head)}"
+
+
+def _locked(git: Git) -> str | None:
+    """A lock of git's, which a run with nothing to commit does not meet; it is never removed by us."""
+    lock = git.git_dir / "HEAD.lock"
+    if not lock.exists() or is_gone(lock, patience=MOMENT) or holder_of(lock) is not None:
+        return None
+    return f"{lock} was left by a git that was killed, and keeps every commit off: rm {quote(str(lock))}"
 
 
 def _staged(git: Git, paths: list[str]) -> dict[str, Blob]:

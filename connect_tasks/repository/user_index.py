@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
@@ -52,7 +53,12 @@ def _holds(path: Path, blob: Blob) -> bool:
 
 def lock_is_gone(git: Git, *, patience: float) -> bool:
     """Whether nobody holds the user's index, now or within `patience` seconds."""
-    lock, deadline = git.index_file.with_name("index.lock"), time.monotonic() + patience
+    return is_gone(git.index_file.with_name("index.lock"), patience=patience)
+
+
+def is_gone(lock: Path, *, patience: float) -> bool:
+    """Whether a lock file of git's is away, now or within `patience` seconds."""
+    deadline = time.monotonic() + patience
     while lock.exists():
         if time.monotonic() >= deadline:
             return False
@@ -72,10 +78,16 @@ def index_locked(git: Git, consequence: str) -> RepositoryLocked:
 
 def holder_of(path: Path) -> str | None:
     """The process that has a file open, as "pid N (name)"; None when there is none, or the system does not tell."""
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if descriptor.readlink() == path.resolve():
-                return f"pid {descriptor.parts[2]} ({(descriptor.parents[1] / 'comm').read_text().strip()})"
-        except OSError:
-            continue
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile, or is another user's
+            for descriptor in (process / "fd").iterdir():
+                if _leads_to(descriptor, path.resolve()):
+                    return f"pid {process.name} ({(process / 'comm').read_text().strip()})"
     return None
+
+
+def _leads_to(descriptor: Path, path: Path) -> bool:
+    try:
+        return descriptor.readlink() == path
+    except OSError:  # closed meanwhile
+        return False

@@ -357,7 +357,14 @@ def test_threads_and_processes_of_the_app_do_not_outlive_the_probe(verify: Verif
     assert verify({"app.py": code + WSGI}).entrypoint == "app:app"
     pid = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 5
-    while Path(f"/proc/{pid}/stat").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+
+    def is_alive() -> bool:
+        try:
+            return "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    while is_alive():
         assert time.monotonic() < deadline, "the app's child is still there"
         time.sleep(0.02)
 

@@ -86,6 +86,21 @@ def test_killed_while_a_hook_of_the_commit_runs(clone: Clone, hook: str) -> None
     assert clone("rev-list", "--count", f"{before.head[:40]}..main") == "1"
 
 
+def test_the_lock_of_a_git_that_was_killed_is_told_where_it_stops_nothing(clone: Clone) -> None:
+    """There may be nothing left to be committed; but the user's next commit would meet it."""
+    lock = clone.root / ".git/HEAD.lock"
+    lock.touch()
+    (note,) = finish(clone)
+    assert note.endswith(f"rm {lock}")
+    assert lock.exists()
+    with lock.open("w") as file, subprocess.Popen(["sleep", "60"], stdout=file) as holder:
+        file.close()
+        assert finish(clone) == (), "it is at work"
+        holder.kill()
+    lock.unlink()
+    assert finish(clone) == ()
+
+
 def test_told_to_end_while_a_hook_runs(clone: Clone) -> None:
     """Python turns SIGINT into KeyboardInterrupt; to do the same for SIGTERM is the command line's part."""
     before = clone.snapshot()
