@@ -30,6 +30,7 @@ from connect_tasks.configuration.app_mode import FLASK
 from connect_tasks.content.connect_manifest import render_manifest
 from connect_tasks.content.manifest_check import check_all
 from connect_tasks.content.rsconnect_door import ManifestRequest, write_manifest
+from connect_tasks.garbage import seldom_collected
 from connect_tasks.repository.git import Git
 
 ROUNDS = 9
@@ -268,4 +269,6 @@ def _configure_git(place: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS))
+    with seldom_collected():  # as every verb
+        status = main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
+    sys.exit(status)
