@@ -60,6 +60,18 @@ def finish(clone: Clone) -> tuple[str, ...]:
     return finish_interrupted(clone.git, clone.app, remote_tip=clone.git.fetch("origin", "main"))
 
 
+def interrupt_a_commit(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right after git has made it."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(generated_commit, "_checked", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            commit(clone)
+
+
 @pytest.mark.parametrize("hook", ["pre-commit", "commit-msg"])
 def test_killed_while_a_hook_of_the_commit_runs(clone: Clone, hook: str) -> None:
     """git lives on in its own session until it is killed too; then nothing is left but a private file."""
@@ -115,14 +127,7 @@ def test_told_to_end_while_a_hook_runs(clone: Clone) -> None:
 
 def test_interrupted_right_after_git_has_committed(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commit stands: to take the files back would leave its reversal staged."""
-
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(generated_commit, "_checked", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            commit(clone)
+    interrupt_a_commit(clone, monkeypatch)
     assert clone("log", "-1", "--format=%s") == "Release sales"
     assert len(finish(clone)) == 1
     assert clone("status", "--porcelain") == ""
@@ -140,14 +145,7 @@ def test_interrupted_where_what_it_replaced_had_been_staged(
     if not kept:
         (clone.root / path).write_text("mine\n")
         clone("add", path)
-
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(generated_commit, "_checked", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            commit(clone)
+    interrupt_a_commit(clone, monkeypatch)
     staged = clone("show", f":{path}")
     finish(clone)
     assert clone("status", "--porcelain") == ("" if kept else f"MM {path}")
