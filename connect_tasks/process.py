@@ -146,14 +146,12 @@ def run(
             with uninterrupted():  # one that has started and is not known yet would be nobody's to end
                 child = _start(args, cwd, env, stdin, out, err)
             _wait(child, timeout, (_Follower(out, on_line), _Follower(err, on_line)) if on_line else ())
-        except subprocess.TimeoutExpired:
+        except BaseException as error:
             if child is not None:
                 end_group(child)
-            name = " ".join(Path(args[0]).name if index == 0 else part for index, part in enumerate(args[:2]))
-            raise CommandTimedOut(f"{name} did not end within {timeout:g} s and was stopped") from None
-        except BaseException:
-            if child is not None:
-                end_group(child)
+            if isinstance(error, subprocess.TimeoutExpired):
+                name = " ".join(Path(args[0]).name if index == 0 else part for index, part in enumerate(args[:2]))
+                raise CommandTimedOut(f"{name} did not end within {timeout:g} s and was stopped") from None
             raise
         finally:
             if child is not None:
